@@ -1,1 +1,9 @@
-//! Model gateway.
+//! Model Gateway: an Envoy filter that turns any Envoy into an LLM gateway.
+
+pub mod chat;
+pub mod clients;
+pub mod config;
+pub mod error;
+pub mod frame;
+pub mod json;
+pub mod providers;

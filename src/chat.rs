@@ -1,0 +1,343 @@
+//! The neutral vocabulary of a conversation: the only place where client dialects and providers meet.
+//!
+//! Texts are borrowed from the document they were read from, in escaped form, so that a translation copies each of them
+//! once. Numbers stay as they were written. Nothing here knows how any dialect spells anything.
+
+use crate::json::{Str, Value};
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// The conversation so far, oldest first.
+    pub messages: Vec<Message<'a>>,
+    /// Functions that the model may call.
+    pub tools: Vec<Tool<'a>>,
+    /// Whether it has to; `None`: the provider's default.
+    pub tool_choice: Option<ToolChoice<'a>>,
+    /// Whether it may call several in one turn; `None`: the provider's default.
+    pub parallel_tool_calls: Option<bool>,
+    /// What form the answer has to have; `None`: free text.
+    pub format: Option<Format<'a>>,
+    /// How much to think before the answer; `None`: the provider's default.
+    pub reasoning: Option<Reasoning<'a>>,
+    /// Most tokens to generate, thinking included.
+    pub max_tokens: Option<u64>,
+    /// Sampling temperature, 0 to 2 in OpenAI's scale.
+    pub temperature: Option<Value<'a>>,
+    /// Nucleus sampling.
+    pub top_p: Option<Value<'a>>,
+    /// Texts at which generation stops.
+    pub stop: Vec<Str<'a>>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// An identifier of the end user.
+    pub user: Option<Str<'a>>,
+    /// How the request is to be scheduled and charged.
+    pub service_tier: Option<Str<'a>>,
+    /// Members for which there is no word here yet, by their name in the client's dialect. A translator takes those
+    /// that its provider knows and names the rest as dropped.
+    pub others: Vec<(Str<'a>, Value<'a>)>,
+}
+
+/// One turn, or a part of one.
+#[derive(Debug, Clone)]
+pub struct Message<'a> {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    pub parts: Vec<Part<'a>>,
+}
+
+/// Who speaks in a [`Message`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The operator of the conversation; may stand anywhere.
+    System,
+    /// The end user. Results of tools that the client ran are said by the user too, as [`Part::ToolResult`].
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone)]
+pub enum Part<'a> {
+    /// Text.
+    Text(Text<'a>),
+    /// An image.
+    Image(Media<'a>),
+    /// A document, with its file name if one was given.
+    Document {
+        /// What is in it.
+        media: Media<'a>,
+        /// The client's name for it.
+        name: Option<Str<'a>>,
+    },
+    /// Sound.
+    Audio(Media<'a>),
+    /// What the model thought, with the provider's signature of it.
+    Thinking {
+        /// The thought, or the provider's summary of it; may be empty where there is a signature.
+        text: Str<'a>,
+        /// Opaque proof by which the provider recognises the thought.
+        signature: Option<Str<'a>>,
+    },
+    /// A thought that the provider gave out in encrypted form only.
+    RedactedThinking(Str<'a>),
+    /// The model calls a tool.
+    ToolCall(ToolCall<'a>),
+    /// What a tool gave back.
+    ToolResult {
+        /// [`ToolCall::id`] of the call that it answers.
+        id: Str<'a>,
+        /// Texts and images.
+        parts: Vec<Part<'a>>,
+    },
+    /// The model says that it will not answer.
+    Refusal(Str<'a>),
+}
+
+/// A text part.
+#[derive(Debug, Clone)]
+pub struct Text<'a> {
+    /// The text.
+    pub text: Str<'a>,
+    /// `cache_control` as the client gave it: the prompt up to here is worth caching.
+    pub cache: Option<Value<'a>>,
+}
+
+impl<'a> From<Str<'a>> for Text<'a> {
+    fn from(text: Str<'a>) -> Self {
+        Self { text, cache: None }
+    }
+}
+
+/// An image, document or sound, or where to find it.
+#[derive(Debug, Clone)]
+pub enum Media<'a> {
+    /// At this address. The gateway itself never fetches it.
+    Url(Str<'a>),
+    /// In the request.
+    Base64 {
+        /// Media type such as `image/png`, lower case.
+        media_type: Str<'a>,
+        /// Base64 of the content.
+        data: Str<'a>,
+    },
+}
+
+/// A call of a tool by the model.
+#[derive(Debug, Clone)]
+pub struct ToolCall<'a> {
+    /// By which its result is found.
+    pub id: Str<'a>,
+    /// [`Tool::name`].
+    pub name: Str<'a>,
+    /// What it is called with.
+    pub arguments: Arguments<'a>,
+}
+
+/// The arguments of a tool call: a JSON object, in whichever form it came.
+#[derive(Debug, Clone)]
+pub enum Arguments<'a> {
+    /// The object itself.
+    Object(Value<'a>),
+    /// A text that should be the object's JSON (a model wrote it: it may not be).
+    Text(Str<'a>),
+}
+
+/// A function that the model may call.
+#[derive(Debug, Clone)]
+pub struct Tool<'a> {
+    /// Its name.
+    pub name: Str<'a>,
+    /// What it does.
+    pub description: Option<Str<'a>>,
+    /// JSON Schema of its arguments; `None`: it takes none.
+    pub parameters: Option<Value<'a>>,
+    /// Whether the arguments must follow the schema to the letter.
+    pub strict: Option<bool>,
+    /// `cache_control` as the client gave it.
+    pub cache: Option<Value<'a>>,
+}
+
+/// Whether the model has to call a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolChoice<'a> {
+    /// It decides.
+    Auto,
+    /// It must not.
+    None,
+    /// It must call one.
+    Required,
+    /// It must call this one.
+    Tool(Str<'a>),
+}
+
+/// The form that an answer has to have.
+#[derive(Debug, Clone)]
+pub enum Format<'a> {
+    /// Some JSON object.
+    JsonObject,
+    /// JSON of this schema.
+    JsonSchema {
+        /// A name for the schema.
+        name: Str<'a>,
+        /// The schema.
+        schema: Value<'a>,
+        /// Whether it is to be followed to the letter.
+        strict: bool,
+    },
+}
+
+/// How much to think.
+#[derive(Debug, Clone)]
+pub enum Reasoning<'a> {
+    /// One of OpenAI's words: none, minimal, low, medium, high, xhigh, max.
+    Effort(Str<'a>),
+    /// At most so many tokens.
+    Budget(u64),
+}
+
+/// A complete answer.
+#[derive(Debug, Clone, Default)]
+pub struct Answer<'a> {
+    /// The provider's id of it.
+    pub id: Str<'a>,
+    /// Alternative answers, one unless more were asked for.
+    pub choices: Vec<Choice<'a>>,
+    /// What it took; `None` if the provider did not say.
+    pub usage: Option<Usage>,
+    /// How it was scheduled and charged.
+    pub service_tier: Option<Str<'a>>,
+}
+
+/// One of the alternative answers.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    /// What was said: texts, thoughts, tool calls, refusals.
+    pub parts: Vec<Part<'a>>,
+    /// Why it ended.
+    pub finish: Finish<'a>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish<'a> {
+    /// In neutral terms.
+    pub reason: FinishReason,
+    /// The provider's own word.
+    pub native: Str<'a>,
+}
+
+/// OpenAI's closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model was done, or met a stop text.
+    Stop,
+    /// It ran out of tokens.
+    Length,
+    /// It waits for the results of tools.
+    ToolCalls,
+    /// It, or a filter, refused.
+    ContentFilter,
+}
+
+/// Tokens used. The parts are inside the wholes: `cached` and the cache writes in `input`, `reasoning` in `output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// All tokens of the prompt.
+    pub input: u64,
+    /// Of these, read from the provider's prompt cache.
+    pub cached: u64,
+    /// Of these, written to the cache for the usual time (Anthropic: 5 minutes).
+    pub cache_write: u64,
+    /// Of these, written to the cache for an hour.
+    pub cache_write_1h: u64,
+    /// Of these, sound.
+    pub input_audio: u64,
+    /// All tokens generated.
+    pub output: u64,
+    /// Of these, thinking.
+    pub reasoning: u64,
+    /// Of these, sound.
+    pub output_audio: u64,
+}
+
+/// What a stream says next. Every delta belongs to one choice, whose number goes with it (see [`Sink`]).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delta<'a> {
+    /// The answer begins; this is the provider's id of it. Comes first, once.
+    Start(Str<'a>),
+    /// More text.
+    Text(Str<'a>),
+    /// More of a thought. `block` tells thoughts apart.
+    Thinking {
+        /// Number of the thought within the choice, from 0.
+        block: u32,
+        /// More of its text.
+        text: Str<'a>,
+    },
+    /// The signature of a thought, whole.
+    Signature {
+        /// Number of the thought.
+        block: u32,
+        /// The signature.
+        signature: Str<'a>,
+    },
+    /// A thought in encrypted form, whole.
+    RedactedThinking {
+        /// Number of the thought.
+        block: u32,
+        /// The encrypted thought.
+        data: Str<'a>,
+    },
+    /// A call of a tool begins.
+    ToolCall {
+        /// Number of the call within the choice: from 0, one by one.
+        call: u32,
+        /// [`ToolCall::id`]
+        id: Str<'a>,
+        /// [`ToolCall::name`]
+        name: Str<'a>,
+    },
+    /// More of the JSON text of a call's arguments. A call that ends without any has the arguments `{}`.
+    ToolArguments {
+        /// Number of the call.
+        call: u32,
+        /// The next piece of the text.
+        json: Str<'a>,
+    },
+    /// More of a refusal.
+    Refusal(Str<'a>),
+    /// The choice is complete. Comes last for its choice, once.
+    Finish(Finish<'a>),
+    /// What the answer took, in whole. Comes at most once, and after everything else.
+    Usage(Usage),
+    /// Nothing happened, but the provider is alive.
+    KeepAlive,
+}
+
+impl Delta<'_> {
+    /// Whether a client that saw it has seen some of the answer, so that no other provider can take over any more.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Delta::Text(text) | Delta::Refusal(text) | Delta::Thinking { text, .. } => !text.is_empty(),
+            Delta::Signature { .. } | Delta::RedactedThinking { .. } | Delta::ToolCall { .. } => true,
+            Delta::ToolArguments { .. } | Delta::Finish(_) => true,
+            Delta::Start(_) | Delta::Usage(_) | Delta::KeepAlive => false,
+        }
+    }
+}
+
+/// Who takes the deltas of a stream.
+pub trait Sink {
+    /// Takes the next delta of choice number `choice`.
+    fn push(&mut self, choice: u32, delta: Delta<'_>);
+}
+
+impl<F: FnMut(u32, Delta<'_>)> Sink for F {
+    fn push(&mut self, choice: u32, delta: Delta<'_>) {
+        self(choice, delta);
+    }
+}

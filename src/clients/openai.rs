@@ -1,0 +1,1 @@
+//! OpenAI's chat completions, as clients write and read them.

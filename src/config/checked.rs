@@ -1,0 +1,393 @@
+//! From the operator's document to what the machines run on. Every mistake is found in one go.
+
+use std::collections::BTreeMap;
+
+use super::base_url::BaseUrl;
+use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
+use super::units::{Bytes, Duration};
+use crate::providers::{self, Kind};
+
+/// A configuration in which every rule holds.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Largest request body, in bytes.
+    pub body_limit: u64,
+    /// Longest time to connect to a provider.
+    pub connect_timeout: Duration,
+    /// Longest silence in the middle of an answer.
+    pub idle_timeout: Duration,
+    /// By name.
+    pub providers: BTreeMap<String, Provider>,
+    /// By the name that clients ask for.
+    pub models: BTreeMap<String, Model>,
+}
+
+/// Where requests can go.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name, and that of its Envoy cluster.
+    pub name: String,
+    /// What it speaks.
+    pub kind: &'static dyn Kind,
+    /// Where its credential is.
+    pub api_key: Option<SecretRef>,
+    /// Its servers, at least one; they differ in host and port only.
+    pub servers: Vec<BaseUrl>,
+}
+
+/// What clients may ask for.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// At least one, and one at least with a weight.
+    pub targets: Vec<Target>,
+    /// Names of other models, all known, without a cycle.
+    pub fallbacks: Vec<String>,
+    /// Most attempts, at least one.
+    pub attempts: u32,
+    /// To the first content of a stream.
+    pub first_token_timeout: Duration,
+    /// To the end of an answer that is not streamed.
+    pub answer_timeout: Duration,
+    /// Over all attempts.
+    pub whole_timeout: Duration,
+}
+
+/// One model of one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the provider, which exists.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// Relative share of first attempts.
+    pub weight: u32,
+    /// Refuse rather than drop.
+    pub strict: bool,
+}
+
+/// Something in the operator's document that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The key's path: `models.gpt-4o.targets[0].provider`.
+    pub path: String,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+/// `attempts` unless given: enough for any sane list of targets, few enough to bound a request's cost.
+const MAX_ATTEMPTS: u32 = 16;
+/// A worker's VM holds a body whole.
+const MAX_BODY_LIMIT: Bytes = Bytes(256 << 20);
+const DEFAULT_BODY_LIMIT: Bytes = Bytes(32 << 20);
+const DEFAULT_CONNECT: Duration = Duration::from_millis(5_000);
+const DEFAULT_FIRST_TOKEN: Duration = Duration::from_millis(30_000);
+const DEFAULT_ANSWER: Duration = Duration::from_millis(300_000);
+const DEFAULT_IDLE: Duration = Duration::from_millis(300_000);
+const DEFAULT_WHOLE: Duration = Duration::from_millis(900_000);
+
+impl Config {
+    /// Checks `file`.
+    ///
+    /// # Errors
+    /// Every mistake in it, in the order of its keys.
+    pub fn check(file: &File) -> Result<Self, Vec<Mistake>> {
+        let mut check = Check { file, mistakes: Vec::new() };
+        let config = check.config();
+        if check.mistakes.is_empty() { Ok(config) } else { Err(check.mistakes) }
+    }
+}
+
+struct Check<'f> {
+    file: &'f File,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn config(&mut self) -> Config {
+        let file = self.file;
+        for (key, address) in [("listen", &file.listen), ("admin", &file.admin)] {
+            if address.as_ref().is_some_and(|address| address.parse::<core::net::SocketAddr>().is_err()) {
+                self.mistake(key, "expected ADDRESS:PORT, for example `0.0.0.0:8080`");
+            }
+        }
+        if file.workers == Some(0) {
+            self.mistake("workers", "expected at least 1; leave it out for one per core");
+        }
+        self.attempts("attempts", file.attempts);
+        let body_limit = file.body_limit.unwrap_or(DEFAULT_BODY_LIMIT);
+        if body_limit > MAX_BODY_LIMIT || body_limit == Bytes(0) {
+            self.mistake("body_limit", format!("expected between `1B` and `{MAX_BODY_LIMIT}`"));
+        }
+        Config {
+            body_limit: body_limit.0,
+            connect_timeout: self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT),
+            idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
+            providers: self.providers(),
+            models: self.models(),
+        }
+    }
+
+    fn providers(&mut self) -> BTreeMap<String, Provider> {
+        let file = self.file;
+        if file.providers.is_empty() {
+            self.mistake("providers", "no provider; write at least one, for example `openai: { kind: openai, api_key: \"${OPENAI_API_KEY}\" }`");
+        }
+        let mut providers = BTreeMap::new();
+        for (name, provider) in &file.providers {
+            if let Some(checked) = self.provider(name, provider) {
+                providers.insert(name.clone(), checked);
+            }
+        }
+        providers
+    }
+
+    fn provider(&mut self, name: &str, file: &ProviderFile) -> Option<Provider> {
+        let path = format!("providers.{name}");
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.is_empty() || !name.bytes().all(allowed) {
+            self.mistake(&path, "a provider's name may have letters, digits, `-`, `_` and `.` only");
+        }
+        if file.api_key.as_ref().is_some_and(|key| key.variable().is_none()) {
+            self.mistake(
+                format!("{path}.api_key"),
+                "expected `${NAME}` of an environment variable; a key itself must not stand here",
+            );
+        }
+        let kind = providers::find(&file.kind);
+        if kind.is_none() {
+            let known = providers::KINDS.iter().map(|kind| kind.name());
+            self.mistake(format!("{path}.kind"), unknown("kind", &file.kind, known));
+        }
+        let servers = self.servers(&path, file, kind);
+        Some(Provider { name: name.to_owned(), kind: kind?, api_key: file.api_key.clone(), servers })
+    }
+
+    fn servers(&mut self, path: &str, file: &ProviderFile, kind: Option<&dyn Kind>) -> Vec<BaseUrl> {
+        if file.base_url.is_some() && !file.base_urls.is_empty() {
+            self.mistake(format!("{path}.base_urls"), "give `base_url` or `base_urls`, not both");
+        }
+        let given: Vec<(String, &str)> = match &file.base_url {
+            Some(url) => vec![(format!("{path}.base_url"), url)],
+            None => {
+                let path = |index| format!("{path}.base_urls[{index}]");
+                file.base_urls.iter().enumerate().map(|(index, url)| (path(index), url.as_str())).collect()
+            }
+        };
+        let default = kind.map(|kind| (format!("{path}.kind"), kind.base_url()));
+        let mut servers: Vec<BaseUrl> = Vec::new();
+        for (path, url) in if given.is_empty() { default.into_iter().collect() } else { given } {
+            match url.parse::<BaseUrl>() {
+                Ok(url) if servers.first().is_none_or(|first| first.tls == url.tls && first.path == url.path) => {
+                    servers.push(url);
+                }
+                Ok(_) => self.mistake(path, "all of `base_urls` need the same scheme and the same path"),
+                Err(reason) => self.mistake(path, reason),
+            }
+        }
+        servers
+    }
+
+    fn models(&mut self) -> BTreeMap<String, Model> {
+        let file = self.file;
+        let mut models = BTreeMap::new();
+        for (name, model) in &file.models {
+            let path = format!("models.{name}");
+            let checked = self.model(&path, name, model);
+            models.insert(name.clone(), checked);
+            if let Some(cycle) = self.cycle(name) {
+                self.mistake(format!("{path}.fallbacks"), format!("the fallbacks go round in a circle: {cycle}"));
+            }
+        }
+        models
+    }
+
+    fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
+        if file.targets.is_empty() {
+            self.mistake(
+                format!("{path}.targets"),
+                "no target; write at least one, for example `{ provider: openai, model: gpt-4o }`",
+            );
+        } else if file.targets.iter().all(|target| target.weight == Some(0)) {
+            self.mistake(format!("{path}.targets"), "every target has weight 0; one at least needs a weight");
+        }
+        let targets: Vec<Target> = file
+            .targets
+            .iter()
+            .enumerate()
+            .map(|(index, target)| self.target(&format!("{path}.targets[{index}]"), name, target))
+            .collect();
+        for (index, fallback) in file.fallbacks.iter().enumerate() {
+            if !self.file.models.contains_key(fallback) {
+                let message = unknown("model", fallback, self.file.models.keys().map(String::as_str));
+                self.mistake(format!("{path}.fallbacks[{index}]"), message);
+            }
+        }
+        for key in ["connect", "idle"] {
+            let given = if key == "connect" { file.timeouts.connect } else { file.timeouts.idle };
+            if given.is_some() {
+                self.mistake(
+                    format!("{path}.timeouts.{key}"),
+                    "can only be set for all models, in the top-level `timeouts`",
+                );
+            }
+        }
+        self.attempts(format!("{path}.attempts"), file.attempts);
+        let (own, common) = (file.timeouts, self.file.timeouts);
+        let at = |key: &str| format!("{path}.timeouts.{key}");
+        Model {
+            targets,
+            fallbacks: file.fallbacks.clone(),
+            attempts: file.attempts.or(self.file.attempts).unwrap_or(MAX_ATTEMPTS),
+            first_token_timeout: self.timeout(
+                at("first_token"),
+                [own.first_token, common.first_token],
+                DEFAULT_FIRST_TOKEN,
+            ),
+            answer_timeout: self.timeout(at("answer"), [own.answer, common.answer], DEFAULT_ANSWER),
+            whole_timeout: self.timeout(at("whole"), [own.whole, common.whole], DEFAULT_WHOLE),
+        }
+    }
+
+    fn target(&mut self, path: &str, model: &str, file: &TargetFile) -> Target {
+        if !self.file.providers.contains_key(&file.provider) {
+            let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));
+            self.mistake(format!("{path}.provider"), message);
+        }
+        Target {
+            provider: file.provider.clone(),
+            model: file.model.clone().unwrap_or_else(|| model.to_owned()),
+            weight: file.weight.unwrap_or(1),
+            strict: file.strict.unwrap_or(false),
+        }
+    }
+
+    /// The way from `start` along fallbacks back to `start`, if there is one.
+    fn cycle(&self, start: &str) -> Option<String> {
+        let mut ways = vec![vec![start]];
+        let mut seen = Vec::new();
+        while let Some(way) = ways.pop() {
+            let fallbacks =
+                way.last().and_then(|last| self.file.models.get(*last)).map_or(&[][..], |model| &model.fallbacks);
+            for next in fallbacks {
+                let further = [&way[..], &[next.as_str()]].concat();
+                if next == start {
+                    return Some(further.join(" → "));
+                }
+                if !seen.contains(next) {
+                    seen.push(next.clone());
+                    ways.push(further);
+                }
+            }
+        }
+        None
+    }
+
+    fn attempts(&mut self, path: impl Into<String>, attempts: Option<u32>) {
+        if attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
+            self.mistake(path, format!("expected between 1 and {MAX_ATTEMPTS}"));
+        }
+    }
+
+    /// The first that is given, or the default.
+    fn timeout<const N: usize>(
+        &mut self,
+        path: impl Into<String>,
+        given: [Option<Duration>; N],
+        default: Duration,
+    ) -> Duration {
+        let timeout = given.into_iter().flatten().next().unwrap_or(default);
+        if timeout == Duration::from_millis(0) {
+            self.mistake(path, "expected more than 0");
+        }
+        timeout
+    }
+
+    fn mistake(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.mistakes.push(Mistake { path: path.into(), message: message.into() });
+    }
+}
+
+/// "unknown kind `openia`; did you mean `openai`?"
+fn unknown<'n>(what: &str, given: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
+    match known.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + given.len() / 3) {
+        Some(name) => format!("unknown {what} `{given}`; did you mean `{name}`?"),
+        None => format!("unknown {what} `{given}`; there are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    fn check(file: serde_json::Value, expected: &[(&str, &str)]) {
+        let file = serde_json::from_value(file).unwrap();
+        let mistakes = Config::check(&file).err().unwrap_or_default();
+        let found: Vec<_> = mistakes.iter().map(|mistake| (mistake.path.as_str(), mistake.message.as_str())).collect();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for ((path, message), (expected_path, expected_message)) in found.into_iter().zip(expected) {
+            assert_eq!(path, *expected_path);
+            assert!(message.contains(expected_message), "{path}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_good_file_has_defaults() {
+        let file = serde_json::json!({
+            "providers": {"openai": {"kind": "openai", "api_key": "${OPENAI_API_KEY}"}},
+            "models": {"gpt-4o": {"targets": [{"provider": "openai"}]}}
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+        assert_eq!(config.body_limit, 32 << 20);
+        let model = &config.models["gpt-4o"];
+        assert_eq!((model.targets[0].model.as_str(), model.targets[0].weight), ("gpt-4o", 1));
+        assert_eq!(config.providers["openai"].servers[0].authority(), "api.openai.com");
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        let file = serde_json::json!({
+            "listen": "8080",
+            "workers": 0,
+            "attempts": 99,
+            "body_limit": "1GiB",
+            "timeouts": {"idle": "0s"},
+            "providers": {
+                "a": {"kind": "openia", "api_key": "sk-secret"},
+                "b b": {"kind": "openai", "base_url": "ftp://x", "base_urls": ["http://y"]},
+                "c": {"kind": "openai", "base_urls": ["http://x/v1", "http://x/v2"]}
+            },
+            "models": {
+                "m": {"targets": [{"provider": "d"}], "fallbacks": ["n", "o"], "timeouts": {"connect": "1s"}},
+                "n": {"targets": [], "fallbacks": ["m"], "attempts": 0},
+                "w": {"targets": [{"provider": "c", "weight": 0}], "fallbacks": ["w"]}
+            }
+        });
+        check(
+            file,
+            &[
+                ("listen", "ADDRESS:PORT"),
+                ("workers", "at least 1"),
+                ("attempts", "between 1 and 16"),
+                ("body_limit", "256MiB"),
+                ("timeouts.idle", "more than 0"),
+                ("providers.a.api_key", "environment variable"),
+                ("providers.a.kind", "did you mean `openai`"),
+                ("providers.b b", "letters, digits"),
+                ("providers.b b.base_urls", "not both"),
+                ("providers.b b.base_url", "http://"),
+                ("providers.c.base_urls[1]", "same path"),
+                ("models.m.targets[0].provider", "unknown provider `d`"),
+                ("models.m.fallbacks[1]", "unknown model `o`"),
+                ("models.m.timeouts.connect", "top-level"),
+                ("models.m.fallbacks", "m → n → m"),
+                ("models.n.targets", "no target"),
+                ("models.n.attempts", "between 1 and 16"),
+                ("models.n.fallbacks", "n → m → n"),
+                ("models.w.targets", "weight 0"),
+                ("models.w.fallbacks", "w → w"),
+            ],
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The operator's document. Its doc comments are the descriptions in the JSON Schema that `model-gateway schema` prints.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{Bytes, Duration};
+
+/// Configuration of a model gateway.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Address that clients connect to. Default `0.0.0.0:8080`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Address of Envoy's admin interface. Default `127.0.0.1:9901`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
+    /// Worker threads of Envoy. Default: one per core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
+    /// Where the access log goes: `stdout`, `off`, or a path. Default `stdout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Largest request body. Default `32MiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_limit: Option<Bytes>,
+    /// Most attempts for one request, the first included. Default: as many as its model has targets, at most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// How long to wait for what.
+    #[serde(default, skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
+    /// Where requests can go, by name; each becomes one Envoy cluster.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderFile>,
+    /// What clients may ask for, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, ModelFile>,
+}
+
+/// A provider: an LLM service, or servers that speak like one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProviderFile {
+    /// What it speaks; one of the kinds listed in README.
+    pub kind: String,
+    /// The credential, as `${NAME}` of an environment variable of the Envoy process. None: requests carry none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<SecretRef>,
+    /// Where it is, for example `https://api.openai.com/v1`. Default: where the kind is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Several servers of the same kind that share the load, in place of `base_url`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_urls: Vec<String>,
+}
+
+/// A model that clients may ask for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Who answers it. The first attempt goes to one of them by weight, further ones to the others.
+    pub targets: Vec<TargetFile>,
+    /// Models that are tried, in this order, when all targets failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+    /// In place of the top-level `timeouts`, member by member.
+    #[serde(default, skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
+    /// In place of the top-level `attempts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+}
+
+/// One model of one provider.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TargetFile {
+    /// Name of the provider.
+    pub provider: String,
+    /// The provider's name for the model. Default: the name that the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Share of the first attempts, relative to the other targets'. Default 1; 0 = only when others failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// Timeouts. Each has a default.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// Connecting to a provider, TLS included. Default `5s`. Only at the top level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Duration>,
+    /// From sending a request to the first content of a streamed answer; then the next target is tried. Default `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Duration>,
+    /// From sending a request to the end of an answer that is not streamed; then the next target is tried. Default `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Duration>,
+    /// Silence in the middle of a stream, after which it is ended. Default `5m`. Only at the top level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+    /// All attempts together, to the end of the answer. Default `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Duration>,
+}
+
+impl Timeouts {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `${NAME}`: the environment variable that holds a secret. A secret's value never stands in configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct SecretRef(pub String);
+
+impl SecretRef {
+    /// The variable's name, or `None` if this is not `${NAME}` with a name of letters, digits and `_`.
+    pub fn variable(&self) -> Option<&str> {
+        let name = self.0.strip_prefix("${")?.strip_suffix('}')?;
+        let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        (valid && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
+    }
+}
+
+/// Which of the module's places in Envoy a filter stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Position {
+    /// Before the router: one context per client request.
+    Gateway,
+    /// In a provider's cluster: one context per attempt.
+    Provider,
+    /// Both in one filter before the router, for those who can add only that.
+    Single,
+}
+
+/// The plugin configuration of one filter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// Where this filter stands.
+    pub position: Position,
+    /// At position `provider`: whose cluster it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The operator's document; at position `provider` its own provider is enough.
+    pub config: File,
+}

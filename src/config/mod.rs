@@ -1,0 +1,14 @@
+//! What the operator writes, and the configuration that the machines run on.
+//!
+//! [`File`] is the operator's document as it stands (JSON to the module, YAML to the command; the same members).
+//! [`Config`] is what it means once every rule was checked; nothing else refuses configuration.
+
+mod base_url;
+mod checked;
+mod file;
+mod units;
+
+pub use self::base_url::BaseUrl;
+pub use self::checked::{Config, Mistake, Model, Provider, Target};
+pub use self::file::{File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::units::{Bytes, Duration};

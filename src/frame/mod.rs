@@ -1,0 +1,3 @@
+//! From bytes to frames. Knows nothing of JSON, and nothing of LLMs.
+
+pub mod sse;

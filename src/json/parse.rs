@@ -1,0 +1,285 @@
+//! The grammar of RFC 8259, checked in one pass without recursion.
+
+use core::fmt;
+
+/// How deep arrays and objects may nest. serde_json and most providers stop at 128 too.
+pub const MAX_DEPTH: usize = 128;
+
+/// Why a text is not JSON that the gateway accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong, for a person.
+    pub reason: &'static str,
+    /// Where, in bytes from the start.
+    pub offset: usize,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+/// One value (or member name) of a document: where it stands, and which node follows its whole subtree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub start: u32,
+    pub end: u32,
+    pub after: u32,
+}
+
+/// Checks `text` and returns its nodes in document order: a container's node comes before those of its contents, a
+/// member's name before its value.
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Node>, Invalid> {
+    let mut parser = Parser { text, at: 0, nodes: Vec::with_capacity(16 + text.len() / 64), open: Vec::new() };
+    if text.len() > u32::MAX as usize {
+        return Err(parser.invalid("document too large"));
+    }
+    parser.document()?;
+    Ok(parser.nodes)
+}
+
+enum Expect {
+    Value,
+    ValueOrEnd,
+    Name,
+    NameOrEnd,
+    CommaOrEnd,
+}
+
+struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    /// Indexes of the containers that are not closed yet.
+    open: Vec<u32>,
+}
+
+impl Parser<'_> {
+    fn document(&mut self) -> Result<(), Invalid> {
+        let mut expect = Expect::Value;
+        loop {
+            self.space();
+            let byte = self.peek();
+            expect = match expect {
+                Expect::ValueOrEnd if byte == Some(b']') => self.close(),
+                Expect::Value | Expect::ValueOrEnd => self.value(byte)?,
+                Expect::NameOrEnd if byte == Some(b'}') => self.close(),
+                Expect::Name | Expect::NameOrEnd => self.name(byte)?,
+                Expect::CommaOrEnd => match (byte, self.in_object()) {
+                    (None, None) => return Ok(()),
+                    (Some(_), None) => return Err(self.invalid("text after the value")),
+                    (None, Some(_)) => return Err(self.invalid("the document ends early")),
+                    (Some(b','), Some(object)) => {
+                        self.at += 1;
+                        if object { Expect::Name } else { Expect::Value }
+                    }
+                    (Some(b'}'), Some(true)) | (Some(b']'), Some(false)) => self.close(),
+                    (Some(_), Some(true)) => return Err(self.invalid("expected `,` or `}`")),
+                    (Some(_), Some(false)) => return Err(self.invalid("expected `,` or `]`")),
+                },
+            };
+        }
+    }
+
+    fn value(&mut self, byte: Option<u8>) -> Result<Expect, Invalid> {
+        match byte {
+            Some(b'{') => self.open(Expect::NameOrEnd),
+            Some(b'[') => self.open(Expect::ValueOrEnd),
+            Some(b'"') => self.leaf(Self::string),
+            Some(b'-' | b'0'..=b'9') => self.leaf(Self::number),
+            Some(b't') => self.leaf(|parser| parser.literal(b"true")),
+            Some(b'f') => self.leaf(|parser| parser.literal(b"false")),
+            Some(b'n') => self.leaf(|parser| parser.literal(b"null")),
+            Some(_) => Err(self.invalid("expected a value")),
+            None => Err(self.invalid("the document ends early")),
+        }
+    }
+
+    fn name(&mut self, byte: Option<u8>) -> Result<Expect, Invalid> {
+        if byte != Some(b'"') {
+            return Err(self.invalid("expected a member name in quotes"));
+        }
+        self.leaf(Self::string)?;
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(self.invalid("expected `:`"));
+        }
+        self.at += 1;
+        Ok(Expect::Value)
+    }
+
+    fn leaf(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Invalid>) -> Result<Expect, Invalid> {
+        let start = self.at as u32;
+        read(self)?;
+        let after = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { start, end: self.at as u32, after });
+        Ok(Expect::CommaOrEnd)
+    }
+
+    fn open(&mut self, expect: Expect) -> Result<Expect, Invalid> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(self.invalid("nested too deeply"));
+        }
+        self.open.push(self.nodes.len() as u32);
+        self.nodes.push(Node { start: self.at as u32, end: 0, after: 0 });
+        self.at += 1;
+        Ok(expect)
+    }
+
+    fn close(&mut self) -> Expect {
+        self.at += 1;
+        let (end, after) = (self.at as u32, self.nodes.len() as u32);
+        if let Some(node) = self.open.pop().and_then(|index| self.nodes.get_mut(index as usize)) {
+            node.end = end;
+            node.after = after;
+        }
+        Expect::CommaOrEnd
+    }
+
+    /// Whether the innermost open container is an object; `None` outside any.
+    fn in_object(&self) -> Option<bool> {
+        let node = self.nodes.get(*self.open.last()? as usize)?;
+        Some(self.text.get(node.start as usize) == Some(&b'{'))
+    }
+
+    /// `string = %x22 *char %x22`; `unescaped = %x20-21 / %x23-5B / %x5D-10FFFF`
+    fn string(&mut self) -> Result<(), Invalid> {
+        self.at += 1;
+        loop {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let Some(length) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                return Err(self.invalid("a string is not closed"));
+            };
+            let plain = rest.get(..length).unwrap_or_default();
+            if has_control(plain) {
+                self.at += plain.iter().position(|byte| *byte < 0x20).unwrap_or(0);
+                return Err(self.invalid("a control character in a string"));
+            }
+            self.at += length;
+            if self.peek() == Some(b'"') {
+                self.at += 1;
+                return Ok(());
+            }
+            self.escape()?;
+        }
+    }
+
+    /// `escape ( %x22 / "\" / "/" / "b" / "f" / "n" / "r" / "t" / "u" 4HEXDIG )`
+    fn escape(&mut self) -> Result<(), Invalid> {
+        let length = match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') => 6,
+            _ => return Err(self.invalid("an unknown escape in a string")),
+        };
+        let digits = self.text.get(self.at + 2..self.at + length);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(self.invalid("an unknown escape in a string"));
+        }
+        self.at += length;
+        Ok(())
+    }
+
+    /// `number = [ "-" ] int [ frac ] [ exp ]`
+    fn number(&mut self) -> Result<(), Invalid> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Invalid> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.invalid("a malformed number")) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), Invalid> {
+        if self.text.get(self.at..self.at + word.len()) != Some(word) {
+            return Err(self.invalid("expected a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn invalid(&self, reason: &'static str) -> Invalid {
+        Invalid { reason, offset: self.at }
+    }
+}
+
+/// Folds whole chunks without an early exit, which compilers turn into vector instructions.
+fn has_control(text: &[u8]) -> bool {
+    text.chunks(64).any(|chunk| chunk.iter().fold(false, |found, byte| found | (*byte < 0x20)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_DEPTH, parse};
+
+    fn check(text: &str, expected: Result<usize, &'static str>) {
+        let nodes = parse(text.as_bytes()).map(|nodes| nodes.len()).map_err(|invalid| invalid.reason);
+        assert_eq!(nodes, expected, "{text}");
+    }
+
+    #[test]
+    fn accepts_the_grammar_and_nothing_else() {
+        check(r#" {"a": [1, -0.5e+3, "x\u00e9\n", true, false, null], "b": {}} "#, Ok(11));
+        check("[]", Ok(1));
+        check("0", Ok(1));
+        for (text, reason) in [
+            ("", "the document ends early"),
+            ("{", "expected a member name in quotes"),
+            ("[1,]", "expected a value"),
+            ("[1", "the document ends early"),
+            ("{\"a\" 1}", "expected `:`"),
+            ("{\"a\":1,}", "expected a member name in quotes"),
+            ("[1 2]", "expected `,` or `]`"),
+            ("{\"a\":1]", "expected `,` or `}`"),
+            ("1 2", "text after the value"),
+            ("01", "text after the value"),
+            ("1.", "a malformed number"),
+            ("-", "a malformed number"),
+            ("nul", "expected a value"),
+            ("\"a", "a string is not closed"),
+            ("\"\\x\"", "an unknown escape in a string"),
+            ("\"\\u12g4\"", "an unknown escape in a string"),
+            ("\"a\nb\"", "a control character in a string"),
+            ("\u{feff}{}", "expected a value"),
+        ] {
+            check(text, Err(reason));
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        check(&nested(MAX_DEPTH), Ok(MAX_DEPTH));
+        check(&nested(MAX_DEPTH + 1), Err("nested too deeply"));
+        check(&"[".repeat(10_000), Err("nested too deeply"));
+    }
+}

@@ -1,0 +1,196 @@
+//! Text in its escaped form.
+
+use std::borrow::Cow;
+
+/// A string's text as JSON writes it between the quotes, so that it can go from one document into another as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Str<'a> {
+    escaped: Cow<'a, str>,
+}
+
+impl<'a> Str<'a> {
+    /// The empty text.
+    pub const EMPTY: Str<'static> = Str { escaped: Cow::Borrowed("") };
+
+    /// From a checked JSON string with its quotes; `None` if it has none.
+    pub(super) fn of_literal(raw: &'a str) -> Option<Self> {
+        let escaped = raw.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Self { escaped: Cow::Borrowed(escaped) })
+    }
+
+    /// From plain text, escaped as far as it needs to be.
+    pub fn plain(text: &'a str) -> Self {
+        if !text.bytes().any(needs_escape) {
+            return Self { escaped: Cow::Borrowed(text) };
+        }
+        let mut escaped = String::with_capacity(text.len() + text.len() / 8 + 8);
+        escape(text, &mut escaped);
+        Self { escaped: Cow::Owned(escaped) }
+    }
+
+    /// Several texts, one after the other, with `separator` between them.
+    pub fn join<'s>(texts: impl IntoIterator<Item = &'s Str<'s>>, separator: &Str<'_>) -> Str<'static> {
+        let mut escaped = String::new();
+        for (index, text) in texts.into_iter().enumerate() {
+            if index > 0 {
+                escaped.push_str(separator.escaped());
+            }
+            escaped.push_str(text.escaped());
+        }
+        Str { escaped: Cow::Owned(escaped) }
+    }
+
+    /// The text between the quotes, escapes and all.
+    pub fn escaped(&self) -> &str {
+        &self.escaped
+    }
+
+    /// Whether there is no character in it.
+    pub fn is_empty(&self) -> bool {
+        self.escaped.is_empty()
+    }
+
+    /// Whether it is empty or white space only.
+    pub fn is_blank(&self) -> bool {
+        self.decode().trim().is_empty()
+    }
+
+    /// The text itself. A surrogate without its other half becomes U+FFFD.
+    pub fn decode(&self) -> Cow<'_, str> {
+        if memchr::memchr(b'\\', self.escaped.as_bytes()).is_none() {
+            return Cow::Borrowed(&self.escaped);
+        }
+        let mut text = String::with_capacity(self.escaped.len());
+        let mut rest = self.escaped.as_ref();
+        while let Some((plain, escape)) = rest.split_once('\\') {
+            text.push_str(plain);
+            let (character, after) = unescape(escape);
+            text.push(character);
+            rest = after;
+        }
+        text.push_str(rest);
+        Cow::Owned(text)
+    }
+
+    /// The same text with a life of its own.
+    pub fn into_owned(self) -> Str<'static> {
+        Str { escaped: Cow::Owned(self.escaped.into_owned()) }
+    }
+
+    /// The same text, borrowed from this one.
+    pub fn borrow(&self) -> Str<'_> {
+        Str { escaped: Cow::Borrowed(&self.escaped) }
+    }
+}
+
+impl PartialEq<str> for Str<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.escaped.as_ref() == other && !other.contains('\\') || self.decode() == other
+    }
+}
+
+impl PartialEq<&str> for Str<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+/// Appends `text` to `out`, escaped.
+pub(super) fn escape(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(needs_escape) {
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let Some(character) = special.chars().next() else { break };
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control => {
+                out.push_str("\\u00");
+                out.extend(char::from_digit(control as u32 >> 4, 16));
+                out.extend(char::from_digit(control as u32 & 15, 16));
+            }
+        }
+        rest = special.get(1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The character that the text after a backslash begins with, and what follows it.
+fn unescape(escape: &str) -> (char, &str) {
+    let rest = escape.get(1..).unwrap_or_default();
+    match escape.as_bytes().first() {
+        Some(b'b') => ('\u{8}', rest),
+        Some(b'f') => ('\u{c}', rest),
+        Some(b'n') => ('\n', rest),
+        Some(b'r') => ('\r', rest),
+        Some(b't') => ('\t', rest),
+        Some(b'u') => unescape_unicode(rest),
+        Some(other) => (char::from(*other), rest),
+        None => (char::REPLACEMENT_CHARACTER, rest),
+    }
+}
+
+/// `XXXX`, and `\uXXXX` after it when the first is the high half of a pair.
+fn unescape_unicode(digits: &str) -> (char, &str) {
+    let (Some(high), rest) = (hex(digits), digits.get(4..).unwrap_or_default()) else {
+        return (char::REPLACEMENT_CHARACTER, digits.get(4..).unwrap_or_default());
+    };
+    if let Some(character) = char::from_u32(high) {
+        return (character, rest);
+    }
+    let low = rest.strip_prefix("\\u").and_then(hex).filter(|low| (0xDC00..0xE000).contains(low));
+    match low {
+        Some(low) if high < 0xDC00 => {
+            let character = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+            (char::from_u32(character).unwrap_or(char::REPLACEMENT_CHARACTER), rest.get(6..).unwrap_or_default())
+        }
+        _ => (char::REPLACEMENT_CHARACTER, rest),
+    }
+}
+
+fn hex(digits: &str) -> Option<u32> {
+    u32::from_str_radix(digits.get(..4)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Str;
+
+    #[test]
+    fn plain_text_is_escaped_and_comes_back() {
+        for text in ["", "plain", "a \"quoted\" \\ path\nand\ttab\r\u{1}\u{1f} é 🦀"] {
+            assert_eq!(Str::plain(text).decode(), text);
+            let literal = format!("\"{}\"", Str::plain(text).escaped());
+            assert_eq!(serde_json::from_str::<String>(&literal).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn escapes_are_decoded() {
+        for (escaped, text) in [
+            (r"\u00e9\/\b\f", "é/\u{8}\u{c}"),
+            (r"\ud83e\udd80!", "🦀!"),
+            (r"\ud83e!", "\u{fffd}!"),
+            (r"\udd80\ud83e", "\u{fffd}\u{fffd}"),
+            (r"\ud83e\ud83e\udd80", "\u{fffd}🦀"),
+        ] {
+            let literal = format!("\"{escaped}\"");
+            assert_eq!(Str::of_literal(&literal).unwrap().decode(), text);
+        }
+    }
+
+    #[test]
+    fn equality_is_of_the_text_not_of_its_spelling() {
+        assert!(Str::of_literal(r#""\u0061b""#).unwrap() == *"ab");
+        assert!(Str::of_literal(r#""a\\b""#).unwrap() == *"a\\b");
+        assert!(Str::of_literal(r#""a\\b""#).unwrap() != *"a\\\\b");
+    }
+}

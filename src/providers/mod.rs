@@ -1,0 +1,98 @@
+//! How providers speak. One file per native provider; one list, [`KINDS`]. None knows another, nor any client.
+
+pub mod anthropic;
+mod classify;
+pub mod openai;
+
+use core::fmt::Debug;
+
+use crate::chat::{Answer, Request, Sink};
+use crate::error::Error;
+use crate::json::{Document, Value};
+
+/// Every kind that an operator can name. To add one: a file here, a line in this list, vectors, a row in README.
+pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic];
+
+/// The kind with that name.
+pub fn find(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// A kind of provider: where it is, how it wants to be addressed, what it speaks.
+pub trait Kind: Sync + Debug {
+    /// Its name in configuration.
+    fn name(&self) -> &'static str;
+
+    /// Where it is unless the operator says otherwise.
+    fn base_url(&self) -> &'static str;
+
+    /// The path of a chat request, after the base URL's.
+    fn path(&self, target: &Target<'_>) -> String;
+
+    /// The header that carries the credential `key`: name and value.
+    fn credential(&self, key: &str) -> (&'static str, String);
+
+    /// Headers that every request needs besides: names and values.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// What it speaks.
+    fn speech(&self) -> Speech;
+
+    /// What the answer with an error `status` means. `body` is `None` where it was not JSON.
+    fn error(&self, status: u16, body: Option<Value<'_>>) -> Error;
+}
+
+/// What a provider speaks.
+#[derive(Clone, Copy)]
+pub enum Speech {
+    /// OpenAI's dialect: an OpenAI client's bodies are spliced, never rewritten.
+    OpenAi,
+    /// A dialect of its own.
+    Native(&'static dyn Translator),
+}
+
+/// Between the neutral vocabulary and a provider's own dialect.
+pub trait Translator: Sync {
+    /// Writes the provider's body for `request` to `out`.
+    ///
+    /// # Errors
+    /// The request cannot be said in the provider's dialect; always the client's fault.
+    fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error>;
+
+    /// Reads a complete answer.
+    ///
+    /// # Errors
+    /// It is none: an error inside a 200, or not what the provider's interface promises.
+    fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error>;
+
+    /// A decoder for one streamed answer.
+    fn stream(&self) -> Box<dyn StreamDecoder>;
+}
+
+/// Reads one streamed answer. The same deltas come out however the bytes are cut.
+pub trait StreamDecoder {
+    /// Takes the next bytes. Pieces of events are kept until the rest comes.
+    ///
+    /// # Errors
+    /// The provider sent an error event, or nonsense. The stream is over then; what was pushed before stays good.
+    fn push(&mut self, chunk: &[u8], out: &mut dyn Sink) -> Result<(), Error>;
+
+    /// The provider ended the stream.
+    ///
+    /// # Errors
+    /// It did so before the answer was complete.
+    fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error>;
+}
+
+/// What one attempt is addressed to.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The provider's name for the model.
+    pub model: &'a str,
+}
+
+/// Parameters that a provider has no word for, by their path in the client's dialect: dropped from the request, and
+/// named to the client.
+pub type Dropped = Vec<String>;
