@@ -17,13 +17,12 @@ impl StreamEncoder {
 }
 pub fn error_body(error: &Error) -> String {
     let mut out = String::new();
-    let told = error.cause.told();
     Writer::new(&mut out).object(|w| {
         w.name("error").object(|w| {
             w.field("message", &error.message);
-            w.field("type", &error.kind.as_deref().unwrap_or(told.kind));
+            w.field("type", error.client_kind());
             w.field("param", &error.param);
-            w.field("code", &error.code.as_deref().or(told.code));
+            w.field("code", &error.client_code());
         })
     });
     out

@@ -3,28 +3,29 @@
 use crate::error::{Cause, Error};
 
 /// What a request asks of the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Endpoint {
     /// `POST /v1/chat/completions`
     ChatCompletions,
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/NAME`
-    Model(&'a str),
+    Model(String),
 }
 
-impl<'a> Endpoint<'a> {
+impl Endpoint {
     /// The endpoint at `path`; `None` if it is none of the gateway's business.
     ///
     /// # Errors
     /// It is the gateway's, but not with that method.
-    pub fn of(method: &str, path: &'a str) -> Result<Option<Self>, Error> {
+    pub fn of(method: &str, path: &str) -> Result<Option<Self>, Error> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let (endpoint, expected) = match path.strip_prefix("/v1/") {
             Some("chat/completions") => (Self::ChatCompletions, "POST"),
             Some("models") => (Self::Models, "GET"),
             Some(rest) => match rest.strip_prefix("models/").filter(|name| !name.is_empty()) {
-                Some(name) => (Self::Model(name), "GET"),
+                // A slash in a name comes as it is or percent-encoded; other escapes are in no model's name.
+                Some(name) => (Self::Model(name.replace("%2F", "/").replace("%2f", "/")), "GET"),
                 None => return Ok(None),
             },
             None => return Ok(None),
@@ -47,7 +48,8 @@ mod tests {
         let of = |method, path| Endpoint::of(method, path).map_err(|error| error.cause);
         assert_eq!(of("POST", "/v1/chat/completions?x=1"), Ok(Some(Endpoint::ChatCompletions)));
         assert_eq!(of("GET", "/v1/models"), Ok(Some(Endpoint::Models)));
-        assert_eq!(of("GET", "/v1/models/a/b"), Ok(Some(Endpoint::Model("a/b"))));
+        assert_eq!(of("GET", "/v1/models/a/b"), Ok(Some(Endpoint::Model("a/b".to_owned()))));
+        assert_eq!(of("GET", "/v1/models/a%2Fb"), Ok(Some(Endpoint::Model("a/b".to_owned()))));
         assert_eq!(of("GET", "/v1/chat/completions"), Err(Cause::MethodNotAllowed));
         for path in ["/", "/v1", "/v1/", "/v1/models/", "/v1/chat", "/v1/chat/completions/x", "/upload/v1/models", ""] {
             assert_eq!(of("POST", path), Ok(None), "{path}");

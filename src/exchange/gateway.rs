@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::endpoint::Endpoint;
-use super::step::{Flow, Head, Reply, Step, Want};
+use super::step::{Flow, Machine, Moment, Reply, Step, View, Want};
 use crate::clients::openai;
 use crate::config::{Config, Model};
 use crate::error::{Cause, Error};
@@ -34,51 +34,71 @@ enum Phase {
 const PRIVATE_HEADERS: &[&str] =
     &["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "accept-encoding"];
 
+impl Machine for Gateway {
+    fn request_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        self.begin(view, end, moment.now).unwrap_or_else(|error| refuse(&error))
+    }
+
+    fn wants_request(&self) -> Want {
+        if self.phase == Phase::Body { Want::Whole } else { Want::Nothing }
+    }
+
+    fn request_grows(&mut self, bytes: u64) -> Step {
+        if bytes > self.config.body_limit { refuse(&self.too_large(bytes)) } else { Step::hold() }
+    }
+
+    fn request_body(&mut self, body: &[u8], moment: Moment) -> Step {
+        self.plan(body, moment.seed).unwrap_or_else(|error| refuse(&error))
+    }
+
+    fn response_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
+        let mut step = Step::go();
+        let good = || view.header(":status").is_some_and(|status| status.starts_with('2'));
+        if self.phase == Phase::Sent && !good() {
+            // All targets are spent: official SDKs would start all over again.
+            step.set("x-should-retry", "false");
+            step.remove(names::RETRY);
+        }
+        step
+    }
+}
+
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>) -> Self {
         Self { config, phase: Phase::Pass }
     }
 
-    /// Takes the request's headers; `end` if no body follows. `now` is in seconds since 1970.
-    pub fn request_headers(&mut self, head: &Head<'_>, end: bool, now: u64) -> Step {
-        match self.begin(head, end, now) {
-            Ok(step) => step,
-            Err(error) => refuse(&error),
-        }
-    }
-
-    fn begin(&mut self, head: &Head<'_>, end: bool, now: u64) -> Result<Step, Error> {
-        match Endpoint::of(head.method, head.path)? {
+    fn begin(&mut self, view: &dyn View, end: bool, now: u64) -> Result<Step, Error> {
+        let header = |name| view.header(name).unwrap_or_default();
+        match Endpoint::of(&header(":method"), &header(":path"))? {
             None => Ok(Step::go()),
             Some(Endpoint::Models) => {
                 let names = self.config.models.keys().map(String::as_str);
                 Ok(answer(openai::models(names, now)))
             }
             Some(Endpoint::Model(name)) => {
-                // Names with a slash come percent-encoded or as they are; other escapes are in no model's name.
-                let name = name.replace("%2F", "/").replace("%2f", "/");
                 self.model(&name)?;
                 Ok(answer(openai::model(&name, now)))
             }
             Some(Endpoint::ChatCompletions) => {
-                self.check_head(head, end)?;
+                self.check_head(view, end)?;
                 self.phase = Phase::Body;
                 Ok(Step::hold())
             }
         }
     }
 
-    fn check_head(&self, head: &Head<'_>, end: bool) -> Result<(), Error> {
-        let media_type =
-            head.content_type.and_then(|value| value.split(';').next()).unwrap_or("application/json").trim();
+    fn check_head(&self, view: &dyn View, end: bool) -> Result<(), Error> {
+        let content_type = view.header("content-type").unwrap_or_else(|| "application/json".to_owned());
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let json =
             media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
         if !json {
             let message = format!("Unsupported content type '{media_type}'; this endpoint expects 'application/json'.");
             return Err(Error::new(Cause::UnsupportedMediaType, message));
         }
-        let length = head.content_length.and_then(|length| length.parse::<u64>().ok());
+        let length = view.header("content-length").and_then(|length| length.parse::<u64>().ok());
         if let Some(length) = length.filter(|length| *length > self.config.body_limit) {
             return Err(self.too_large(length));
         }
@@ -86,24 +106,6 @@ impl Gateway {
             return Err(Error::new(Cause::BadRequest, "The request has no body; this endpoint expects a JSON object."));
         }
         Ok(())
-    }
-
-    /// What the machine wants of the request's body.
-    pub fn wants_request(&self) -> Want {
-        if self.phase == Phase::Body { Want::Whole } else { Want::Nothing }
-    }
-
-    /// Takes notice that so many bytes of the body are there, and more to come.
-    pub fn request_grows(&mut self, bytes: u64) -> Step {
-        if bytes > self.config.body_limit { refuse(&self.too_large(bytes)) } else { Step::hold() }
-    }
-
-    /// Takes the whole body. `seed` decides what is left to chance.
-    pub fn request_body(&mut self, body: &[u8], seed: u64) -> Step {
-        match self.plan(body, seed) {
-            Ok(step) => step,
-            Err(error) => refuse(&error),
-        }
     }
 
     fn plan(&mut self, body: &[u8], seed: u64) -> Result<Step, Error> {
@@ -140,17 +142,6 @@ impl Gateway {
         step.property(names::PLAN, plan.encode());
         self.phase = Phase::Sent;
         Ok(step)
-    }
-
-    /// Takes the status of the answer, whoever gave it.
-    pub fn response_headers(&mut self, status: u16) -> Step {
-        let mut step = Step::go();
-        if self.phase == Phase::Sent && status >= 400 {
-            // All targets are spent: official SDKs would start all over again.
-            step.set("x-should-retry", "false");
-            step.remove(names::RETRY);
-        }
-        step
     }
 
     fn model(&self, name: &str) -> Result<&Model, Error> {

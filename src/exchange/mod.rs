@@ -4,14 +4,18 @@
 //! as a [`crate::route::Plan`]. [`Attempt`] stands in the provider's cluster, once per attempt: it says the request in the
 //! provider's dialect and the answer in the client's, and decides whether Envoy is to try the next target.
 //!
-//! Neither knows a clock, randomness, or the host; both are driven by `crate::shell` and by tests alike.
+//! [`Single`] is both in one place, where there is no other.
+//!
+//! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
 
 mod attempt;
 mod endpoint;
 mod gateway;
 mod relay;
+mod single;
 mod step;
 
-pub use self::attempt::{AnswerHead, Attempt, Upstream};
+pub use self::attempt::{Attempt, Upstream};
 pub use self::gateway::Gateway;
-pub use self::step::{Flow, Head, Reply, Step, Want};
+pub use self::single::Single;
+pub use self::step::{Flow, Machine, Moment, Reply, Step, View, Want};

@@ -40,6 +40,12 @@ impl Plan {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// The same with its first target only.
+    pub fn only_first(mut self) -> Self {
+        self.hops.truncate(1);
+        self
+    }
+
     /// The provider of the next attempt; `None` when all targets were tried.
     pub fn next_provider(&self) -> Option<&str> {
         self.hops.get(self.next).map(|hop| hop.provider.as_str())

@@ -6,7 +6,7 @@ use log::warn;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::exchange::{Flow, Reply, Step};
+use crate::exchange::{Flow, Moment, Reply, Step, View};
 
 /// Which half of a stream a step is about.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ impl Half {
         }
     }
 
-    pub fn body(self) -> BufferType {
+    fn body(self) -> BufferType {
         match self {
             Self::Request => BufferType::HttpRequestBody,
             Self::Response => BufferType::HttpResponseBody,
@@ -60,15 +60,20 @@ fn answer(reply: Reply) -> Action {
     Action::Pause
 }
 
-/// A header's value, if it is there.
-pub(super) fn header(half: Half, name: &str) -> Option<String> {
-    let value = hostcalls::get_map_value_bytes(half.headers(), name).ok().flatten()?;
-    Some(String::from_utf8_lossy(&value).into_owned())
+impl View for Half {
+    fn header(&self, name: &str) -> Option<String> {
+        let value = hostcalls::get_map_value_bytes(self.headers(), name).ok().flatten()?;
+        Some(String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn property(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
+    }
 }
 
-/// The value of a property, if it has one.
-pub(super) fn property(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
+/// A stretch of the body that Envoy holds.
+pub(super) fn body(half: Half, start: usize, size: usize) -> Vec<u8> {
+    buffer(half.body(), start, size)
 }
 
 /// A stretch of a buffer.
@@ -79,11 +84,14 @@ pub(super) fn buffer(kind: BufferType, start: usize, size: usize) -> Vec<u8> {
     hostcalls::get_buffer(kind, start, size).ok().flatten().unwrap_or_default()
 }
 
-/// Nanoseconds since 1970.
-pub(super) fn now() -> u64 {
+/// The time, and chance that differs for every stream `id`.
+pub(super) fn moment(id: u32) -> Moment {
     let now = hostcalls::get_current_time().ok();
-    let since = now.and_then(|now| now.duration_since(UNIX_EPOCH).ok());
-    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or_default()
+    let since = now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    Moment {
+        now: since.as_secs(),
+        seed: (u64::from(id) << 32) ^ (since.as_secs() << 30) ^ u64::from(since.subsec_nanos()),
+    }
 }
 
 /// A call that the host refuses is a fault of this program or of Envoy's configuration: it is said, and nothing traps.

@@ -5,10 +5,10 @@
 //! Envoy loads the module once per worker and calls it for every filter that names it; a filter's configuration says at
 //! which position it stands.
 
-mod attempt;
-mod gateway;
 mod host;
+mod stream;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use log::{error, info};
@@ -16,8 +16,9 @@ use log::{error, info};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
 
-use crate::config::{Config, Module, Position};
-use crate::exchange::{Attempt, Gateway, Upstream};
+use self::stream::Stream;
+use crate::config::{Config, Mistake, Module, Position, Provider};
+use crate::exchange::{Attempt, Gateway, Single, Upstream};
 
 #[allow(unsafe_code)] // The macro exports the module's entry point.
 mod entry {
@@ -35,6 +36,7 @@ struct Root {
 enum Role {
     Gateway(Rc<Config>),
     Provider(Rc<Upstream>),
+    Single(Rc<Config>, Rc<BTreeMap<String, Rc<Upstream>>>),
 }
 
 impl Context for Root {}
@@ -61,10 +63,13 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(config) => Box::new(gateway::Stream::new(Gateway::new(config.clone()), context)),
-            Role::Provider(upstream) => Box::new(attempt::Stream::new(Attempt::new(upstream.clone()))),
+            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone()), id)),
+            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone()), id)),
+            Role::Single(config, upstreams) => {
+                Box::new(Stream::new(Single::new(Gateway::new(config.clone()), upstreams.clone()), id))
+            }
         })
     }
 }
@@ -72,21 +77,29 @@ impl RootContext for Root {
 fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
     let module: Module =
         serde_json::from_slice(json).map_err(|error| vec![format!("plugin configuration: {error}")])?;
-    let describe = |mistake: crate::config::Mistake| format!("config.{}: {}", mistake.path, mistake.message);
-    let config =
-        Config::check(&module.config).map_err(|mistakes| mistakes.into_iter().map(describe).collect::<Vec<_>>())?;
-    match module.position {
-        Position::Gateway => {
-            info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());
-            Ok(Role::Gateway(Rc::new(config)))
-        }
+    let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
+    let upstream = |provider: &Provider| {
+        let upstream = Upstream::new(provider, |variable| std::env::var(variable).ok());
+        upstream.map(Rc::new).map_err(|mistake| vec![describe(&mistake)])
+    };
+    info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());
+    Ok(match module.position {
+        Position::Gateway => Role::Gateway(Rc::new(config)),
         Position::Provider => {
             let name = module.provider.unwrap_or_default();
             let provider = config.providers.get(&name);
-            let provider = provider.ok_or_else(|| vec![format!("provider: `{name}` is not among config.providers")])?;
-            let upstream = Upstream::new(provider, |variable| std::env::var(variable).ok());
-            upstream.map(|upstream| Role::Provider(Rc::new(upstream))).map_err(|mistake| vec![describe(mistake)])
+            Role::Provider(upstream(
+                provider.ok_or_else(|| vec![format!("provider: `{name}` is not in config.providers")])?,
+            )?)
         }
-        Position::Single => Err(vec!["position: `single` is not there yet".to_owned()]),
-    }
+        Position::Single => {
+            let named = |(name, provider): (&String, &Provider)| Ok((name.clone(), upstream(provider)?));
+            let upstreams = config.providers.iter().map(named).collect::<Result<_, Vec<String>>>()?;
+            Role::Single(Rc::new(config), Rc::new(upstreams))
+        }
+    })
+}
+
+fn describe(mistake: &Mistake) -> String {
+    format!("config.{}: {}", mistake.path, mistake.message)
 }

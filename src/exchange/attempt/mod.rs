@@ -6,9 +6,9 @@ mod response;
 use std::rc::Rc;
 
 pub use self::request::Upstream;
-pub use self::response::AnswerHead;
 use super::relay::Relay;
-use super::step::Want;
+use super::step::{Machine, Moment, Step, View, Want};
+use crate::names;
 use crate::route::{Hop, Plan};
 
 /// One attempt at a request: what goes to the provider, and what comes back.
@@ -54,18 +54,41 @@ impl Attempt {
     pub fn new(upstream: Rc<Upstream>) -> Self {
         Self { upstream, phase: Phase::Pass }
     }
+}
 
-    /// What the machine wants of the request's body.
-    pub fn wants_request(&self) -> Want {
+impl Machine for Attempt {
+    fn request_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
+        match view.property(names::PLAN) {
+            Some(plan) => self.begin(&plan),
+            None => Step::go(),
+        }
+    }
+
+    fn wants_request(&self) -> Want {
         if matches!(self.phase, Phase::Request(_)) { Want::Whole } else { Want::Nothing }
     }
 
-    /// What the machine wants of the answer's body.
-    pub fn wants_response(&self) -> Want {
+    fn request_body(&mut self, body: &[u8], _moment: Moment) -> Step {
+        self.send(body)
+    }
+
+    fn response_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        self.answer_begins(view, end, moment.now)
+    }
+
+    fn wants_response(&self) -> Want {
         match self.phase {
             Phase::Pass | Phase::Request(_) | Phase::Sent(_) => Want::Nothing,
             Phase::Collect(..) => Want::Whole,
             Phase::Peek(..) | Phase::Stream(..) | Phase::Over => Want::Pieces,
         }
+    }
+
+    fn response_grows(&mut self, bytes: u64) -> Step {
+        self.answer_grows(bytes)
+    }
+
+    fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
+        self.answer_goes_on(bytes, end)
     }
 }

@@ -67,11 +67,8 @@ impl Upstream {
 }
 
 impl Attempt {
-    /// Takes what filter state has under [`names::PLAN`], if anything.
-    pub fn request_headers(&mut self, plan: Option<&[u8]>) -> Step {
-        let Some(plan) = plan else {
-            return Step::go();
-        };
+    /// The attempt begins, by the plan that the gateway position made.
+    pub(in crate::exchange) fn begin(&mut self, plan: &[u8]) -> Step {
         let Some(course) = Plan::decode(plan).and_then(|plan| Course::new(plan, &self.upstream.name)) else {
             return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
         };
@@ -88,8 +85,8 @@ impl Attempt {
         step
     }
 
-    /// Takes the whole body, as the client sent it.
-    pub fn request_body(&mut self, body: &[u8]) -> Step {
+    /// The whole body is there, as the client sent it.
+    pub(super) fn send(&mut self, body: &[u8]) -> Step {
         let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
             return Step::go();
         };

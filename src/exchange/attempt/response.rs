@@ -1,7 +1,7 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
 use super::super::relay::{Relay, break_off, classify};
-use super::super::step::Step;
+use super::super::step::{Step, View};
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
@@ -11,45 +11,35 @@ use crate::names;
 use crate::providers::Speech;
 use crate::splice;
 
-/// The headers of an answer as far as the core looks at them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AnswerHead<'a> {
-    /// `:status`
-    pub status: u16,
-    /// `content-type`
-    pub content_type: Option<&'a str>,
-    /// `retry-after`
-    pub retry_after: Option<&'a str>,
-    /// `retry-after-ms`, which Azure and OpenAI send
-    pub retry_after_ms: Option<&'a str>,
-}
-
 /// The most that an answer may take that has to be held whole, in bytes. Images come base64-encoded.
 const MAX_ANSWER: u64 = 64 << 20;
 /// The most that may come before the first content of a stream.
 const MAX_PEEK: usize = 1 << 20;
 
 impl Attempt {
-    /// Takes the answer's headers; `end` if no body follows. `now` is in seconds since 1970.
-    pub fn response_headers(&mut self, head: &AnswerHead<'_>, end: bool, now: u64) -> Step {
+    /// The answer's headers are there. `now` is in seconds since 1970.
+    pub(super) fn answer_begins(&mut self, view: &dyn View, end: bool, now: u64) -> Step {
         let Phase::Sent(mut course) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
         course.created = now;
-        course.retry_after = retry_after(head);
-        let success = (200..300).contains(&head.status);
-        let events = head.content_type.is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
-        if success && events && course.plan.stream {
+        let status = view.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let events =
+            || view.header("content-type").is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
+        if !(200..300).contains(&status) {
+            course.retry_after = retry_after(view);
+            self.phase = Phase::Collect(course, status);
+        } else if course.plan.stream && events() {
             let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
-            self.phase = Phase::Collect(course, head.status);
+            self.phase = Phase::Collect(course, status);
         }
-        if end { self.response_body(b"", true) } else { Step::hold() }
+        if end { self.answer_goes_on(b"", true).without_body() } else { Step::hold() }
     }
 
-    /// Takes notice that so many bytes of an answer that is wanted whole are there, and more to come.
-    pub fn response_grows(&mut self, bytes: u64) -> Step {
+    /// So many bytes of an answer that is wanted whole are there, and more to come.
+    pub(super) fn answer_grows(&mut self, bytes: u64) -> Step {
         if bytes <= MAX_ANSWER {
             return Step::hold();
         }
@@ -59,8 +49,8 @@ impl Attempt {
         }
     }
 
-    /// Takes what [`Attempt::wants_response`] said; `end` if it was the last.
-    pub fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
+    /// The next bytes of a stream, or an answer that was wanted whole; `end` if there are no more.
+    pub(super) fn answer_goes_on(&mut self, bytes: &[u8], end: bool) -> Step {
         match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Peek(course, relay, held) => self.peek(course, relay, held, bytes, end),
             Phase::Stream(course, relay) => self.stream(course, relay, bytes, end),
@@ -231,9 +221,13 @@ fn account(usage: Option<Usage>, step: &mut Step) {
     }
 }
 
-/// In milliseconds. Fractions of seconds are sent too.
-fn retry_after(head: &AnswerHead<'_>) -> Option<u64> {
-    let number = |text: Option<&str>| text?.trim().parse::<f64>().ok().filter(|number| (0.0..1e9).contains(number));
-    let milliseconds = number(head.retry_after_ms);
-    milliseconds.or_else(|| Some(number(head.retry_after)? * 1000.0)).map(|milliseconds| milliseconds as u64)
+/// How long the provider asks to be left alone, in milliseconds. Azure and OpenAI send `retry-after-ms`; fractions of
+/// seconds are sent too.
+fn retry_after(view: &dyn View) -> Option<u64> {
+    let number = |name| {
+        let number = view.header(name)?.trim().parse::<f64>().ok()?;
+        (0.0..1e9).contains(&number).then_some(number)
+    };
+    let milliseconds = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
+    Some(milliseconds as u64)
 }
