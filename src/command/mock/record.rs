@@ -161,14 +161,16 @@ impl Exchange {
 
     /// All was sent that was to be.
     pub fn finished(&self) {
-        locked(&self.entry.sent).finished = true;
+        self.settle(|sent| sent.finished = true);
     }
-}
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
+    /// Ends the exchange, and takes it into the totals, unless it has ended before.
+    fn settle(&self, end: impl Fn(&mut Sent)) {
         let mut sent = locked(&self.entry.sent);
-        sent.disconnected = !sent.finished;
+        if sent.finished {
+            return;
+        }
+        end(&mut sent);
         let mut record = locked(&self.state.record);
         let ledger = &mut record.ledger;
         ledger.disconnects += u64::from(sent.disconnected);
@@ -176,6 +178,12 @@ impl Drop for Exchange {
         ledger.input += usage.input;
         ledger.output += usage.output;
         ledger.cached += usage.cached;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.settle(|sent| sent.disconnected = true);
     }
 }
 
