@@ -11,7 +11,7 @@ use super::dialect::{Call, Dialect, Event, Fault, Operation};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
-use super::random::{BASE62, BASE64, hash, letters, mix};
+use super::random::{BASE62, BASE64, hash, letters, mix, nth};
 
 /// The dialect.
 pub struct Anthropic;
@@ -142,7 +142,7 @@ impl Dialect for Anthropic {
     }
 
     fn request_id(&self, seed: u64) -> String {
-        format!("req_01{}", letters(mix(seed), 22, BASE62))
+        format!("req_01{}", letters(nth(seed, REQUEST), 22, BASE62))
     }
 }
 
@@ -181,7 +181,7 @@ fn blocks(reply: &Reply) -> Vec<Block> {
         });
     }
     for (n, call) in reply.calls.iter().enumerate() {
-        let id = format!("toolu_01{}", letters(mix(reply.seed ^ n as u64), 22, BASE62));
+        let id = format!("toolu_01{}", letters(nth(reply.seed, n as u64), 22, BASE62));
         blocks.push(tool_use(&id, call));
     }
     blocks
@@ -328,6 +328,9 @@ fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3600, clock / 60 % 60, clock % 60)
 }
 
+/// Far from the tools of a message, whose ids are made from the same seed.
+const REQUEST: u64 = 1 << 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,7 +423,7 @@ mod tests {
             "end_turn",
         );
         let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
-        let id = |n: u64| format!("toolu_01{}", letters(mix(7 ^ n), 22, BASE62));
+        let id = |n: u64| format!("toolu_01{}", letters(nth(7, n), 22, BASE62));
         check(
             json!({"tools": [{"name": "f", "input_schema": schema}, {"name": "g", "input_schema": {"type": "object"}}]}),
             "tools=2",

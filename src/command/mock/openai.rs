@@ -10,7 +10,7 @@ use super::dialect::{Call, Dialect, Event, Fault, Operation};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
-use super::random::{BASE62, letters, mix};
+use super::random::{BASE62, letters, nth};
 
 /// The dialect.
 pub struct OpenAi;
@@ -43,7 +43,8 @@ impl Dialect for OpenAi {
 
     fn document(&self, prompt: &Prompt, reply: &Reply) -> Value {
         let choice = |index| {
-            let content = if reply.calls.is_empty() { choice_text(reply, index).concat().into() } else { Value::Null };
+            let content =
+                if reply.calls.is_empty() { choice_text(prompt, reply, index).concat().into() } else { Value::Null };
             let mut message = json!({"role": "assistant", "content": content});
             if let Some(Thinking::Open(pieces)) = &reply.thinking {
                 message.put("reasoning_content", pieces.concat());
@@ -68,29 +69,17 @@ impl Dialect for OpenAi {
 
     fn events(&self, prompt: &Prompt, reply: &Reply) -> Vec<Event> {
         let mut chunks = Chunks { prompt, reply, events: Vec::new() };
-        for index in 0..prompt.choices {
-            let content = if reply.calls.is_empty() { json!("") } else { Value::Null };
-            chunks.delta(index, json!({"role": "assistant", "content": content, "refusal": null}), Value::Null);
-            if let Some(Thinking::Open(pieces)) = &reply.thinking {
-                for piece in pieces {
-                    chunks.delta(index, json!({ "reasoning_content": piece }), Value::Null);
+        // The choices come side by side.
+        let deltas: Vec<Vec<Value>> = (0..prompt.choices).map(|index| deltas(prompt, reply, index)).collect();
+        for n in 0..deltas.iter().map(Vec::len).max().unwrap_or_default() {
+            for (index, deltas) in deltas.iter().enumerate() {
+                if let Some(delta) = deltas.get(n) {
+                    chunks.delta(index, delta, Value::Null);
                 }
-            }
-            for (n, call) in reply.calls.iter().enumerate() {
-                let mut head = tool_call(reply, n, call, "");
-                head.put("index", n);
-                chunks.delta(index, json!({ "tool_calls": [head] }), Value::Null);
-                for fragment in &call.arguments {
-                    let part = json!({"index": n, "function": {"arguments": fragment}});
-                    chunks.delta(index, json!({ "tool_calls": [part] }), Value::Null);
-                }
-            }
-            for piece in choice_text(reply, index) {
-                chunks.delta(index, json!({ "content": piece }), Value::Null);
             }
         }
         for index in 0..prompt.choices {
-            chunks.delta(index, json!({}), finish_reason(&reply.finish).into());
+            chunks.delta(index, &json!({}), finish_reason(&reply.finish).into());
         }
         if let (true, Some(usage)) = (prompt.stream_usage, reply.usage) {
             chunks.push(json!([]), Some(usage));
@@ -133,7 +122,7 @@ impl Dialect for OpenAi {
     }
 
     fn request_id(&self, seed: u64) -> String {
-        format!("req_{}", letters(mix(seed), 32, b"0123456789abcdef"))
+        format!("req_{}", letters(nth(seed, REQUEST), 32, b"0123456789abcdef"))
     }
 }
 
@@ -145,7 +134,7 @@ struct Chunks<'r> {
 }
 
 impl Chunks<'_> {
-    fn delta(&mut self, index: usize, delta: Value, finish: Value) {
+    fn delta(&mut self, index: usize, delta: &Value, finish: Value) {
         self.push(json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": finish}]), None);
     }
 
@@ -156,7 +145,7 @@ impl Chunks<'_> {
             chunk.insert("usage".to_owned(), usage.as_ref().map_or(Value::Null, usage_json));
         }
         // Of a random length, against those who read the lengths of encrypted packets.
-        let seed = mix(self.reply.seed ^ self.events.len() as u64);
+        let seed = nth(self.reply.seed, PADDING + self.events.len() as u64);
         chunk.insert("obfuscation".to_owned(), letters(seed, (seed % 16) as usize, BASE62).into());
         let bytes = format!("data: {}\n\n", Value::Object(chunk)).into();
         self.events.push(Event { bytes, usage });
@@ -174,14 +163,32 @@ fn envelope(prompt: &Prompt, reply: &Reply, object: &str) -> Map<String, Value> 
     envelope
 }
 
-/// The answers to one request differ, as they do where the model is not asked to be certain.
-fn choice_text(reply: &Reply, index: usize) -> Vec<String> {
-    let mark = (index > 0 && reply.calls.is_empty()).then(|| format!("[{index}] "));
+/// What one choice is made of, but for its end.
+fn deltas(prompt: &Prompt, reply: &Reply, index: usize) -> Vec<Value> {
+    let content = if reply.calls.is_empty() { json!("") } else { Value::Null };
+    let mut deltas = vec![json!({"role": "assistant", "content": content, "refusal": null})];
+    if let Some(Thinking::Open(pieces)) = &reply.thinking {
+        deltas.extend(pieces.iter().map(|piece| json!({ "reasoning_content": piece })));
+    }
+    for (n, call) in reply.calls.iter().enumerate() {
+        let mut head = tool_call(reply, n, call, "");
+        head.put("index", n);
+        deltas.push(json!({ "tool_calls": [head] }));
+        let part = |fragment| json!({"tool_calls": [{"index": n, "function": {"arguments": fragment}}]});
+        deltas.extend(call.arguments.iter().map(part));
+    }
+    deltas.extend(choice_text(prompt, reply, index).into_iter().map(|piece| json!({ "content": piece })));
+    deltas
+}
+
+/// The answers to one request differ, unless they have to be JSON.
+fn choice_text(prompt: &Prompt, reply: &Reply, index: usize) -> Vec<String> {
+    let mark = (index > 0 && reply.calls.is_empty() && prompt.format.is_none()).then(|| format!("[{index}] "));
     mark.into_iter().chain(reply.text.iter().cloned()).collect()
 }
 
 fn tool_call(reply: &Reply, n: usize, call: &model::Call, arguments: &str) -> Value {
-    let id = format!("call_{}", letters(mix(reply.seed ^ n as u64), 24, BASE62));
+    let id = format!("call_{}", letters(nth(reply.seed, n as u64), 24, BASE62));
     json!({"id": id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
 }
 
@@ -282,6 +289,10 @@ fn explain(fault: &Fault) -> Explained {
 }
 
 const MODELS: &[&str] = &["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5", "gpt-5-mini"];
+
+/// Far from the tool calls, whose ids are made from the same seed.
+const REQUEST: u64 = 1 << 32;
+const PADDING: u64 = 2 << 32;
 
 #[cfg(test)]
 mod tests {

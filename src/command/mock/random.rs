@@ -13,6 +13,11 @@ pub fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The seed of the `n`th of the things that are made from `seed`.
+pub fn nth(seed: u64, n: u64) -> u64 {
+    mix(seed.rotate_left(32) ^ n)
+}
+
 /// FNV-1a, mixed; the same on every machine and in every release.
 pub fn hash(text: &str) -> u64 {
     let fnv = |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
