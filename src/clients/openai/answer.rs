@@ -147,3 +147,87 @@ impl Write for Joined<'_, '_> {
         out.push('"');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::answer;
+    use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+    use crate::clients::Envelope;
+    use crate::json::{Document, Str};
+
+    fn text(text: &str) -> Part<'_> {
+        Part::Text(Str::plain(text).into())
+    }
+
+    fn call<'a>(id: &'a str, arguments: Arguments<'a>) -> Part<'a> {
+        Part::ToolCall(ToolCall { id: Str::plain(id), name: Str::plain("f"), arguments })
+    }
+
+    fn check(parts: Vec<Part<'_>>, reason: FinishReason, message: &str, finish: &str) {
+        let finish = format!(r#""logprobs":null,"finish_reason":"{finish}","native_finish_reason":"end_turn""#);
+        let choice = Choice { parts, finish: Finish { reason, native: Str::plain("end_turn") } };
+        let said = Answer { id: Str::plain("a1"), choices: vec![choice], ..Answer::default() };
+        let mut out = String::from("x");
+        answer(&said, &Envelope { model: "m\"", created: 7, include_usage: false }, &mut out);
+        let head = r#"x{"id":"a1","object":"chat.completion","created":7,"model":"m\"","choices":[{"index":0"#;
+        assert_eq!(out, format!(r#"{head},"message":{{"role":"assistant",{message}}},{finish}}}]}}"#));
+    }
+
+    #[test]
+    fn answers_are_written() {
+        use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
+        check(vec![text("a\n"), text("b")], Stop, r#""content":"a\nb","refusal":null"#, "stop");
+        check(vec![text("a")], ToolCalls, r#""content":"a","refusal":null"#, "stop");
+        check(vec![], Length, r#""content":"","refusal":null"#, "length");
+        let refusal = Part::Refusal(Str::plain("no"));
+        check(vec![refusal], ContentFilter, r#""content":null,"refusal":"no""#, "content_filter");
+
+        let document = Document::parse(br#"{ "a" : "b c" }"#).unwrap();
+        let calls = || {
+            let object = Arguments::Object(document.root());
+            vec![
+                call("1", object),
+                call("2", Arguments::Text(Str::EMPTY)),
+                call("3", Arguments::Text(Str::plain("{ }"))),
+            ]
+        };
+        let written = |id: u32, arguments: &str| {
+            format!(r#"{{"id":"{id}","type":"function","function":{{"name":"f","arguments":"{arguments}"}}}}"#)
+        };
+        let written = [written(1, r#"{\"a\":\"b c\"}"#), written(2, "{}"), written(3, "{ }")].join(",");
+        let message = format!(r#""content":null,"refusal":null,"tool_calls":[{written}]"#);
+        check(calls(), Stop, &message, "tool_calls");
+        check(calls(), ToolCalls, &message, "tool_calls");
+        check(calls(), Length, &message, "length");
+
+        let thoughts = vec![
+            Part::Thinking { text: Str::plain("t"), signature: Some(Str::plain("s/+=")) },
+            Part::RedactedThinking(Str::plain("d")),
+            Part::Thinking { text: Str::plain("u"), signature: None },
+            text("a"),
+        ];
+        let details = r#"[{"type":"reasoning.text","text":"t","signature":"s/+=","index":0},{"type":"reasoning.encrypted","data":"d","index":1},{"type":"reasoning.text","text":"u","index":2}]"#;
+        let message = format!(r#""content":"a","refusal":null,"reasoning_content":"tu","reasoning_details":{details}"#);
+        check(thoughts, Stop, &message, "stop");
+    }
+
+    #[test]
+    fn usage_is_told_in_openais_terms() {
+        let usage = Usage {
+            input: 100,
+            cached: 50,
+            cache_write: 20,
+            cache_write_1h: 10,
+            input_audio: 1,
+            output: 30,
+            reasoning: 25,
+            output_audio: 2,
+        };
+        let tier = Some(Str::plain("standard"));
+        let said = Answer { usage: Some(usage), service_tier: tier, ..Answer::default() };
+        let mut out = String::new();
+        answer(&said, &Envelope { model: "m", created: 7, include_usage: false }, &mut out);
+        let expected = r#""usage":{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"prompt_tokens_details":{"cached_tokens":50,"audio_tokens":1,"cache_creation_tokens":30},"completion_tokens_details":{"reasoning_tokens":25,"audio_tokens":2}},"service_tier":"standard"}"#;
+        assert_eq!(out.split_once("[],").unwrap().1, expected);
+    }
+}

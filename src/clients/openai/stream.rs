@@ -178,3 +178,113 @@ fn write_call(w: &mut Writer<'_>, call: u32, members: impl FnOnce(&mut Writer<'_
         });
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::StreamEncoder;
+    use crate::chat::{Delta, Finish, FinishReason, Usage};
+    use crate::clients::Envelope;
+    use crate::json::Str;
+
+    fn finish(reason: FinishReason) -> Delta<'static> {
+        Delta::Finish(Finish { reason, native: Str::plain("native") })
+    }
+
+    /// Chunks by what stands in `choices`, other lines as they are.
+    fn check(include_usage: bool, deltas: &[(u32, Delta<'_>)], expected: &[&str]) {
+        let mut encoder = StreamEncoder::new(&Envelope { model: "m", created: 7, include_usage });
+        let mut out = String::new();
+        for (choice, delta) in deltas {
+            encoder.push(*choice, delta.clone(), &mut out);
+        }
+        encoder.end(&mut out);
+        let head = r#"data: {"id":"a1","object":"chat.completion.chunk","created":7,"model":"m","choices":["#;
+        let tail = if include_usage { "],\"usage\":null}" } else { "]}" };
+        let seen: Vec<_> = out
+            .strip_suffix("\n\n")
+            .unwrap()
+            .split("\n\n")
+            .map(|event| {
+                let chunk = event.strip_prefix(head);
+                chunk.map_or(event, |chunk| chunk.strip_suffix(tail).unwrap_or(chunk))
+            })
+            .collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_text_is_streamed() {
+        let usage = Usage { input: 3, output: 2, ..Usage::default() };
+        let deltas = [
+            (0, Delta::Start(Str::plain("a1"))),
+            (0, Delta::KeepAlive),
+            (0, Delta::Text(Str::EMPTY)),
+            (0, Delta::Text(Str::plain("Hi\n"))),
+            (1, Delta::Refusal(Str::plain("no"))),
+            (0, Delta::Text(Str::plain("!"))),
+            (0, finish(FinishReason::Length)),
+            (1, finish(FinishReason::ContentFilter)),
+            (0, Delta::Usage(usage)),
+        ];
+        let chunks = [
+            ": keep-alive",
+            r#"{"index":0,"delta":{"role":"assistant","content":"Hi\n"},"finish_reason":null}"#,
+            r#"{"index":1,"delta":{"role":"assistant","refusal":"no"},"finish_reason":null}"#,
+            r#"{"index":0,"delta":{"content":"!"},"finish_reason":null}"#,
+            r#"{"index":0,"delta":{},"finish_reason":"length","native_finish_reason":"native"}"#,
+            r#"{"index":1,"delta":{},"finish_reason":"content_filter","native_finish_reason":"native"}"#,
+        ];
+        check(false, &deltas, &[&chunks[..], &["data: [DONE]"]].concat());
+        let usage = r#"],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}}"#;
+        check(true, &deltas, &[&chunks[..], &[usage, "data: [DONE]"]].concat());
+    }
+
+    #[test]
+    fn tool_calls_are_streamed_and_their_arguments_add_up() {
+        let call = |call, id| Delta::ToolCall { call, id: Str::plain(id), name: Str::plain("f") };
+        let arguments = |call, json| Delta::ToolArguments { call, json: Str::plain(json) };
+        check(
+            false,
+            &[
+                (0, Delta::Start(Str::plain("a1"))),
+                (0, call(0, "c0")),
+                (0, arguments(0, "")),
+                (0, call(1, "c1")),
+                (0, arguments(1, "{\"a\":")),
+                (0, arguments(1, "1}")),
+                (0, finish(FinishReason::Stop)),
+            ],
+            &[
+                r#"{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"c0","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"tool_calls":[{"index":1,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"{\"a\":"}}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"1}"}}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{},"finish_reason":"tool_calls","native_finish_reason":"native"}"#,
+                "data: [DONE]",
+            ],
+        );
+    }
+
+    #[test]
+    fn thoughts_are_streamed() {
+        check(
+            false,
+            &[
+                (0, Delta::Start(Str::plain("a1"))),
+                (0, Delta::Thinking { block: 0, text: Str::EMPTY }),
+                (0, Delta::Thinking { block: 0, text: Str::plain("t") }),
+                (0, Delta::Signature { block: 0, signature: Str::plain("s") }),
+                (0, Delta::RedactedThinking { block: 1, data: Str::plain("d") }),
+                (0, finish(FinishReason::Stop)),
+            ],
+            &[
+                r#"{"index":0,"delta":{"role":"assistant","reasoning_content":"t","reasoning_details":[{"type":"reasoning.text","text":"t","index":0}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"reasoning_details":[{"type":"reasoning.text","signature":"s","index":0}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{"reasoning_details":[{"type":"reasoning.encrypted","data":"d","index":1}]},"finish_reason":null}"#,
+                r#"{"index":0,"delta":{},"finish_reason":"stop","native_finish_reason":"native"}"#,
+                "data: [DONE]",
+            ],
+        );
+    }
+}
