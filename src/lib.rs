@@ -6,4 +6,5 @@ pub mod config;
 pub mod error;
 pub mod frame;
 pub mod json;
+pub mod names;
 pub mod providers;
