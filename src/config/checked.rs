@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
+use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::providers::{self, Kind};
 
@@ -344,16 +345,6 @@ impl Check<'_> {
 
     fn mistake(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.mistakes.push(Mistake { path: path.into(), message: message.into() });
-    }
-}
-
-/// "unknown kind `openia`; did you mean `openai`?"
-fn unknown<'n>(what: &str, given: &str, known: impl Iterator<Item = &'n str>) -> String {
-    let known: Vec<&str> = known.collect();
-    let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
-    match known.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + given.len() / 3) {
-        Some(name) => format!("unknown {what} `{given}`; did you mean `{name}`?"),
-        None => format!("unknown {what} `{given}`; there are: {}", known.join(", ")),
     }
 }
 
