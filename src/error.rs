@@ -175,10 +175,12 @@ impl Error {
         own.unwrap_or(self.cause.told().kind)
     }
 
-    /// `error.code` that the client gets, by the same rule.
+    /// `error.code` that the client gets, by the same rule. Clients compact a conversation on the code of a context window
+    /// that is too small, for which not every provider has it; OpenRouter has numbers for codes.
     pub fn client_code(&self) -> Option<&str> {
-        let own = self.code.as_deref().filter(|_| self.cause.fault() != Fault::Operator);
-        own.or(self.cause.told().code)
+        let own = self.cause.fault() != Fault::Operator && self.cause != Cause::ContextWindow;
+        let code = self.code.as_deref().filter(|code| own && !code.bytes().all(|byte| byte.is_ascii_digit()));
+        code.or(self.cause.told().code)
     }
 
     /// The status that the client gets: the provider's own where it says more than the cause does.

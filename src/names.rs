@@ -1,13 +1,23 @@
-//! Names that the module and Envoy's configuration agree on.
+//! Names on which the module and the configuration rendered for Envoy must agree.
 
-/// Property that holds the cluster of the next attempt; Envoy's matcher reads it as filter state `wasm.gateway.next`.
+/// The property that the module sets to the cluster of the next attempt, as one element: `set_property(vec![NEXT], ...)`.
 pub const NEXT: &str = "gateway.next";
-/// Property that holds the [`crate::route::Plan`] of a request.
+/// The property that carries the plan from the gateway position to the provider positions.
 pub const PLAN: &str = "gateway.plan";
-/// Header by which the provider position asks Envoy for the next attempt.
-pub const RETRY: &str = "x-gateway-retry";
+/// What Envoy puts before a property's name in filter state.
+pub const STATE_PREFIX: &str = "wasm.";
 
-/// Properties for the access log, each set once known.
+/// The response header by which the provider position asks Envoy for another attempt.
+pub const RETRY_HEADER: &str = "x-gateway-retry";
+/// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
+pub const NO_CLUSTER: &str = "no target";
+
+/// The root id of the filter before the router.
+pub const GATEWAY_ROOT: &str = "gateway";
+/// Stands before a provider's name in the root id of the filter in its cluster.
+pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
+
+/// Properties for the access log, each set once known, and logged under its name without the prefix `gateway.`.
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
@@ -23,4 +33,7 @@ pub mod log {
     pub const OUTPUT_TOKENS: &str = "gateway.output_tokens";
     /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
     pub const ERROR: &str = "gateway.error";
+
+    /// All of them.
+    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

@@ -1,25 +1,95 @@
 //! The native command.
-mod mock;
 
+mod load;
+mod mock;
+mod render;
+mod tools;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Turns Envoy into an LLM gateway.
 #[derive(Parser)]
-#[command(name = "model-gateway", version, about)]
-struct Cli {
+#[command(version, about)]
+struct Arguments {
+    /// The module (.wasm) that Envoy loads. Default: the one that `make build` made.
+    #[arg(long, global = true, value_name = "PATH")]
+    module: Option<PathBuf>,
+    /// The Envoy to start. Default: `envoy` on PATH, else the one that `make setup` installed.
+    #[arg(long, global = true, value_name = "PATH")]
+    envoy: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve simulated providers: every dialect, streams, tools, failures on demand
+    /// Say all that is wrong with a configuration file.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Write Envoy's configuration.
+    Render {
+        /// The configuration file.
+        file: PathBuf,
+        /// Write a bootstrap and files that Envoy follows to this folder, instead of one static bootstrap to standard output.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
 }
 
+/// A command that failed: what to tell. It has been told in full when this is empty.
+type Outcome = Result<ExitCode, String>;
+
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Mock(args) => mock::run(&args),
+    let Arguments { module, envoy: _, command } = Arguments::parse();
+    let outcome = match command {
+        Command::Check { file } => check(&file),
+        Command::Render { file, out } => render_command(&file, out.as_deref(), module),
+        Command::Mock(args) => Ok(mock::run(&args)),
+        Command::Schema => print(&format!("{:#}\n", load::schema())),
+    };
+    outcome.unwrap_or_else(|message| {
+        eprintln!("{message}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(file: &Path) -> Outcome {
+    let loaded = load::load(file).map_err(|mistakes| mistakes.to_string())?;
+    let (providers, models) = (loaded.config.providers.len(), loaded.config.models.len());
+    print(&format!("{}: no mistakes; {providers} providers, {models} models\n", file.display()))
+}
+
+fn render_command(file: &Path, out: Option<&Path>, module: Option<PathBuf>) -> Outcome {
+    let loaded = load::load(file).map_err(|mistakes| mistakes.to_string())?;
+    let module = tools::module_to_render(module);
+    let authorities = render::authorities();
+    let render =
+        render::Render { file: &loaded.file, config: &loaded.config, module: &module, authorities: &authorities };
+    match out {
+        None => print(&render.static_bootstrap()),
+        Some(folder) => {
+            let files = render::Files::create(folder)?;
+            files.write_all(&render)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn print(text: &str) -> Outcome {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Who reads it has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(format!("standard output: {error}")),
+        Ok(()) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,15 +1,25 @@
 //! From the operator's document to what the machines run on. Every mistake is found in one go.
 
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
+use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::providers::{self, Kind};
 
 /// A configuration in which every rule holds.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where clients connect to.
+    pub listen: SocketAddr,
+    /// Where Envoy's admin interface is.
+    pub admin: SocketAddr,
+    /// Worker threads of Envoy; `None` for one per core.
+    pub workers: Option<u32>,
+    /// Where the access log goes.
+    pub log: Log,
     /// Largest request body, in bytes.
     pub body_limit: u64,
     /// Longest time to connect to a provider.
@@ -20,6 +30,17 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// By the name that clients ask for.
     pub models: BTreeMap<String, Model>,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Log {
+    /// To standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// To the file with this path.
+    Path(String),
 }
 
 /// Where requests can go.
@@ -78,6 +99,8 @@ pub struct Mistake {
 const MAX_ATTEMPTS: u32 = 16;
 /// A worker's VM holds a body whole.
 const MAX_BODY_LIMIT: Bytes = Bytes(256 << 20);
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 const DEFAULT_BODY_LIMIT: Bytes = Bytes(32 << 20);
 const DEFAULT_CONNECT: Duration = Duration::from_millis(5_000);
 const DEFAULT_FIRST_TOKEN: Duration = Duration::from_millis(30_000);
@@ -105,11 +128,8 @@ struct Check<'f> {
 impl Check<'_> {
     fn config(&mut self) -> Config {
         let file = self.file;
-        for (key, address) in [("listen", &file.listen), ("admin", &file.admin)] {
-            if address.as_ref().is_some_and(|address| address.parse::<core::net::SocketAddr>().is_err()) {
-                self.mistake(key, "expected ADDRESS:PORT, for example `0.0.0.0:8080`");
-            }
-        }
+        let listen = self.address("listen", file.listen.as_deref(), DEFAULT_LISTEN);
+        let admin = self.address("admin", file.admin.as_deref(), DEFAULT_ADMIN);
         if file.workers == Some(0) {
             self.mistake("workers", "expected at least 1; leave it out for one per core");
         }
@@ -118,13 +138,33 @@ impl Check<'_> {
         if body_limit > MAX_BODY_LIMIT || body_limit == Bytes(0) {
             self.mistake("body_limit", format!("expected between `1B` and `{MAX_BODY_LIMIT}`"));
         }
+        let log = match file.log.as_deref() {
+            None | Some("stdout") => Log::Stdout,
+            Some("off") => Log::Off,
+            Some(path) => Log::Path(path.to_owned()),
+        };
+        if log == Log::Path(String::new()) {
+            self.mistake("log", "expected `stdout`, `off`, or a path");
+        }
         Config {
+            listen,
+            admin,
+            workers: file.workers,
+            log,
             body_limit: body_limit.0,
             connect_timeout: self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT),
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             providers: self.providers(),
             models: self.models(),
         }
+    }
+
+    fn address(&mut self, key: &str, given: Option<&str>, default: SocketAddr) -> SocketAddr {
+        let Some(address) = given.map(str::parse) else { return default };
+        address.unwrap_or_else(|_| {
+            self.mistake(key, format!("expected ADDRESS:PORT, for example `{default}`"));
+            default
+        })
     }
 
     fn providers(&mut self) -> BTreeMap<String, Provider> {
@@ -249,7 +289,8 @@ impl Check<'_> {
     }
 
     fn target(&mut self, path: &str, model: &str, file: &TargetFile) -> Target {
-        if !self.file.providers.contains_key(&file.provider) {
+        // Without any provider that alone is the mistake.
+        if !self.file.providers.is_empty() && !self.file.providers.contains_key(&file.provider) {
             let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));
             self.mistake(format!("{path}.provider"), message);
         }
@@ -304,16 +345,6 @@ impl Check<'_> {
 
     fn mistake(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.mistakes.push(Mistake { path: path.into(), message: message.into() });
-    }
-}
-
-/// "unknown kind `openia`; did you mean `openai`?"
-fn unknown<'n>(what: &str, given: &str, known: impl Iterator<Item = &'n str>) -> String {
-    let known: Vec<&str> = known.collect();
-    let distance = |name: &&&str| strsim::damerau_levenshtein(given, name);
-    match known.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + given.len() / 3) {
-        Some(name) => format!("unknown {what} `{given}`; did you mean `{name}`?"),
-        None => format!("unknown {what} `{given}`; there are: {}", known.join(", ")),
     }
 }
 

@@ -8,7 +8,7 @@ use super::units::{Bytes, Duration};
 
 /// Configuration of a model gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema), schemars(title = "Model Gateway"))]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Address that clients connect to. Default `0.0.0.0:8080`.
@@ -46,6 +46,7 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 pub struct ProviderFile {
     /// What it speaks; one of the kinds listed in README.
+    #[cfg_attr(not(target_family = "wasm"), schemars(extend("enum" = kinds())))]
     pub kind: String,
     /// The credential, as `${NAME}` of an environment variable of the Envoy process. None: requests carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +136,11 @@ impl SecretRef {
         let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         (valid && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
     }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn kinds() -> Vec<&'static str> {
+    crate::providers::KINDS.iter().map(|kind| kind.name()).collect()
 }
 
 /// Which of the module's places in Envoy a filter stands at.

@@ -6,9 +6,11 @@
 mod base_url;
 mod checked;
 mod file;
+mod suggest;
 mod units;
 
 pub use self::base_url::BaseUrl;
-pub use self::checked::{Config, Mistake, Model, Provider, Target};
+pub use self::checked::{Config, Log, Mistake, Model, Provider, Target};
 pub use self::file::{File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};

@@ -126,7 +126,7 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({
-                "description": "A length of time: `500ms`, `3s`, `5m`, `1h`.",
+                "title": "Duration", "description": "A length of time: `500ms`, `3s`, `5m`, `1h`.",
                 "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"
             })
         }
@@ -139,7 +139,7 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({
-                "description": "A number of bytes: `1048576`, `512KiB`, `32MiB`.",
+                "title": "Bytes", "description": "A number of bytes: `1048576`, `512KiB`, `32MiB`.",
                 "type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"
             })
         }

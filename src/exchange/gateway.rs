@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Asks, Endpoint};
 use super::step::{Flow, Machine, Moment, Reply, Step, View, Want};
 use crate::clients::openai;
 use crate::config::{Config, Model};
@@ -57,7 +57,7 @@ impl Machine for Gateway {
         if self.phase == Phase::Sent && !good() {
             // All targets are spent: official SDKs would start all over again.
             step.set("x-should-retry", "false");
-            step.remove(names::RETRY);
+            step.remove(names::RETRY_HEADER);
         }
         step
     }
@@ -71,17 +71,20 @@ impl Gateway {
 
     fn begin(&mut self, view: &dyn View, end: bool, now: u64) -> Result<Step, Error> {
         let header = |name| view.header(name).unwrap_or_default();
-        match Endpoint::of(&header(":method"), &header(":path"))? {
+        let path = header(":path");
+        match Endpoint::find(&header(":method"), &path)? {
             None => Ok(Step::go()),
-            Some(Endpoint::Models) => {
+            Some((Asks::Models, "")) => {
                 let names = self.config.models.keys().map(String::as_str);
                 Ok(answer(openai::models(names, now)))
             }
-            Some(Endpoint::Model(name)) => {
+            Some((Asks::Models, name)) => {
+                // A slash in a name comes as it is or percent-encoded; other escapes are in no model's name.
+                let name = name.replace("%2F", "/").replace("%2f", "/");
                 self.model(&name)?;
                 Ok(answer(openai::model(&name, now)))
             }
-            Some(Endpoint::ChatCompletions) => {
+            Some((Asks::ChatCompletions, _)) => {
                 self.check_head(view, end)?;
                 self.phase = Phase::Body;
                 Ok(Step::hold())

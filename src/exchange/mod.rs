@@ -16,6 +16,7 @@ mod single;
 mod step;
 
 pub use self::attempt::{Attempt, Upstream};
+pub use self::endpoint::{ENDPOINTS, Endpoint};
 pub use self::gateway::Gateway;
 pub use self::single::Single;
 pub use self::step::{Flow, Machine, Moment, Reply, Step, View, Want};

@@ -1,6 +1,6 @@
 //! Errors, as OpenAI writes them: <https://platform.openai.com/docs/guides/error-codes>
 
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::json::Writer;
 
 /// The body of an answer that is an error.
@@ -19,18 +19,12 @@ pub fn error_event(error: &Error, out: &mut String) {
 }
 
 fn write(error: &Error, out: &mut String) {
-    let told = error.cause.told();
-    // What the provider thinks of the gateway's credential would send the client to look at its own.
-    let own = error.cause != Cause::Authentication;
-    // Clients compact the conversation on this code, which not every provider knows; some have numbers for codes.
-    let own_code = own && error.cause != Cause::ContextWindow;
-    let code = error.code.as_deref().filter(|code| own_code && !code.bytes().all(|byte| byte.is_ascii_digit()));
     Writer::new(out).object(|w| {
         w.name("error").object(|w| {
             w.field("message", &error.message);
-            w.field("type", error.kind.as_deref().filter(|_| own).unwrap_or(told.kind));
+            w.field("type", error.client_kind());
             w.field("param", &error.param.as_deref());
-            w.field("code", &code.or(told.code));
+            w.field("code", &error.client_code());
         });
     });
 }

@@ -171,7 +171,7 @@ impl Attempt {
         step.remove("content-encoding");
         if error.cause.falls_back() && course.plan.next_provider().is_some() {
             step.set(":status", "503");
-            step.set(names::RETRY, error.cause.name());
+            step.set(names::RETRY_HEADER, error.cause.name());
             step.set("content-length", "0");
             step.body = Some(String::new());
             return step;

@@ -1,0 +1,103 @@
+//! A provider's servers, and how to talk to them.
+
+use std::net::IpAddr;
+
+use model_gateway::config::{BaseUrl, Provider};
+use serde_json::{Value, json};
+
+use super::{Render, extension, host_and_port, typed, wasm};
+
+/// The cluster of `provider`, which has its name.
+pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
+    let mut cluster = json!({
+        "name": provider.name,
+        "type": discovery(&provider.servers),
+        "connect_timeout": render.config.connect_timeout.to_proto(),
+        // An answer that is held until it is complete fits.
+        "per_connection_buffer_limit_bytes": render.config.body_limit.max(HELD),
+        // Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
+            "max_requests": UNLIMITED, "max_retries": UNLIMITED,
+        }]},
+        "load_assignment": {
+            "cluster_name": provider.name,
+            "endpoints": [{ "lb_endpoints": provider.servers.iter().map(endpoint).collect::<Vec<_>>() }],
+        },
+        "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 60, "keepalive_interval": 10 } },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
+        },
+    });
+    if provider.servers.iter().any(|server| ip(server).is_none()) {
+        cluster["dns_lookup_family"] = "V4_PREFERRED".into();
+        cluster["respect_dns_ttl"] = true.into();
+    }
+    if provider.servers.iter().any(|server| server.tls) {
+        cluster["transport_socket"] = tls(render, &provider.servers);
+    }
+    cluster
+}
+
+fn discovery(servers: &[BaseUrl]) -> &'static str {
+    match servers {
+        _ if servers.iter().all(|server| ip(server).is_some()) => "STATIC",
+        // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
+        [_] => "LOGICAL_DNS",
+        _ => "STRICT_DNS",
+    }
+}
+
+fn endpoint(server: &BaseUrl) -> Value {
+    json!({ "endpoint": { "address": host_and_port(&server.host, server.port), "hostname": server.host } })
+}
+
+fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
+    let tls = provider.servers.iter().any(|server| server.tls);
+    // An idle connection that the server closes just as a request goes out costs an attempt. Servers on plain HTTP are
+    // commonly run bare, and theirs close after 5 s.
+    let idle = if tls { "50s" } else { "4s" };
+    let (choice, versions) = if tls {
+        ("auto_config", json!({ "http_protocol_options": {}, "http2_protocol_options": {} }))
+    } else {
+        ("explicit_http_config", json!({ "http_protocol_options": {} }))
+    };
+    typed(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        json!({
+            choice: versions,
+            "common_http_protocol_options": { "idle_timeout": idle },
+            "http_filters": [
+                wasm::provider(render, &provider.name),
+                extension(
+                    "envoy.filters.http.upstream_codec",
+                    "filters.http.upstream_codec.v3.UpstreamCodec",
+                    json!({}),
+                ),
+            ],
+        }),
+    )
+}
+
+fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
+    let mut validation = json!({ "trusted_ca": { "filename": render.authorities } });
+    let mut context = json!({});
+    let addresses: Vec<IpAddr> = servers.iter().filter_map(ip).collect();
+    if addresses.len() == servers.len() {
+        let names = addresses.iter().map(|ip| json!({ "san_type": "IP_ADDRESS", "matcher": { "exact": ip } }));
+        validation["match_typed_subject_alt_names"] = names.collect();
+    } else {
+        context["auto_host_sni"] = true.into();
+        context["auto_sni_san_validation"] = true.into();
+    }
+    context["common_tls_context"] = json!({ "validation_context": validation });
+    extension("envoy.transport_sockets.tls", "transport_sockets.tls.v3.UpstreamTlsContext", context)
+}
+
+fn ip(server: &BaseUrl) -> Option<IpAddr> {
+    server.host.parse().ok()
+}
+
+const UNLIMITED: u32 = 1_000_000;
+/// Enough for any answer of a model, whatever the limit for requests.
+const HELD: u64 = 16 << 20;

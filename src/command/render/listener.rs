@@ -1,0 +1,59 @@
+//! Where clients connect to.
+
+use serde_json::{Value, json};
+
+use super::{Render, access_log, address, extension, local_reply, routes, wasm};
+
+/// The listener.
+pub fn listener(render: &Render<'_>) -> Value {
+    json!({
+        "name": "gateway",
+        "address": address(render.config.listen),
+        "filter_chains": [{ "filters": [extension(
+            "envoy.filters.network.http_connection_manager",
+            "filters.network.http_connection_manager.v3.HttpConnectionManager",
+            connection_manager(render),
+        )]}],
+    })
+}
+
+fn connection_manager(render: &Render<'_>) -> Value {
+    let longest = render.longest().to_proto();
+    json!({
+        "stat_prefix": "gateway",
+        "codec_type": "AUTO",
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 1 << 18,
+            "initial_connection_window_size": 1 << 20,
+        },
+        // A client's id is kept, and is on the answer and in the log.
+        "generate_request_id": true,
+        "preserve_external_request_id": true,
+        "always_set_request_id_in_response": true,
+        // A client's `x-envoy-*` would command Envoy; its address is nothing that providers should learn.
+        "use_remote_address": true,
+        "skip_xff_append": true,
+        "server_header_transformation": "PASS_THROUGH",
+        "normalize_path": true,
+        "merge_slashes": true,
+        // The names of models have slashes in them.
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "common_http_protocol_options": { "headers_with_underscores_action": "DROP_HEADER" },
+        "request_headers_timeout": "10s",
+        // No request outlasts the longest that a model may take: neither a slow upload nor a slow answer is cut before.
+        "request_timeout": longest,
+        "stream_idle_timeout": longest,
+        "access_log": access_log::access_log(render),
+        "local_reply_config": local_reply::local_reply(),
+        "route_config": routes::routes(render),
+        "http_filters": [
+            wasm::gateway(render),
+            extension(
+                "envoy.filters.http.router",
+                "filters.http.router.v3.Router",
+                json!({ "suppress_envoy_headers": true }),
+            ),
+        ],
+    })
+}

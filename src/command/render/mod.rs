@@ -1,0 +1,154 @@
+//! Envoy's configuration, from the operator's.
+//!
+//! [`Render`] says what it depends on; the rest are plain functions from it to JSON values, one file for each part of
+//! Envoy, written as YAML at the very end.
+
+mod access_log;
+mod cluster;
+mod files;
+mod listener;
+mod local_reply;
+mod routes;
+mod wasm;
+mod yaml;
+
+pub use self::files::Files;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use model_gateway::config::{Config, Duration, File};
+use serde_json::{Value, json};
+
+/// All that Envoy's configuration depends on.
+pub struct Render<'a> {
+    /// The operator's document.
+    pub file: &'a File,
+    /// What it means.
+    pub config: &'a Config,
+    /// Where Envoy finds the module.
+    pub module: &'a Path,
+    /// Where Envoy finds the certificate authorities to trust.
+    pub authorities: &'a Path,
+}
+
+/// Files that Envoy follows, relative to the folder they are rendered to.
+///
+/// One folder for each: Envoy reads every file of a folder that it watches again whenever one is moved into it.
+pub const LISTENERS: &str = "listeners/lds.yaml";
+/// See [`LISTENERS`].
+pub const CLUSTERS: &str = "clusters/cds.yaml";
+/// The bootstrap that names them.
+pub const BOOTSTRAP: &str = "envoy.yaml";
+
+/// Where the authorities are on this machine, first come first served; the first of all is Debian's.
+const AUTHORITIES: &[&str] =
+    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The certificate authorities of this machine: `SSL_CERT_FILE`, else the system's.
+pub fn authorities() -> std::path::PathBuf {
+    if let Some(given) = std::env::var_os("SSL_CERT_FILE") {
+        return given.into();
+    }
+    let known = || AUTHORITIES.iter().map(Path::new);
+    known().find(|path| path.exists()).or(known().next()).unwrap_or(Path::new("")).to_owned()
+}
+
+impl Render<'_> {
+    /// One file with everything.
+    pub fn static_bootstrap(&self) -> String {
+        yaml::write(&json!({
+            "node": node(),
+            "admin": self.admin(),
+            "static_resources": { "listeners": self.listeners(), "clusters": self.clusters() },
+        }))
+    }
+
+    /// A bootstrap that names the files at [`LISTENERS`] and [`CLUSTERS`] below `folder`.
+    pub fn bootstrap(&self, folder: &Path) -> String {
+        let source = |file: &str| {
+            let path = folder.join(file);
+            json!({
+                "path_config_source": {
+                    "path": path,
+                    "watched_directory": { "path": path.parent() },
+                },
+                "resource_api_version": "V3",
+            })
+        };
+        yaml::write(&json!({
+            "node": node(),
+            "admin": self.admin(),
+            "dynamic_resources": { "cds_config": source(CLUSTERS), "lds_config": source(LISTENERS) },
+        }))
+    }
+
+    /// The listener, for Envoy's configuration.
+    pub fn listeners(&self) -> Vec<Value> {
+        vec![listener::listener(self)]
+    }
+
+    /// Every provider's cluster, in the order of their names.
+    pub fn clusters(&self) -> Vec<Value> {
+        self.config.providers.values().map(|provider| cluster::cluster(self, provider)).collect()
+    }
+
+    fn admin(&self) -> Value {
+        json!({ "address": address(self.config.admin) })
+    }
+
+    /// The longest that a request may take, whichever model it asks for.
+    fn longest(&self) -> Duration {
+        let own = self.config.models.values().map(|model| model.whole_timeout);
+        own.max().unwrap_or(Duration::from_millis(900_000))
+    }
+
+    /// Every environment variable that holds a credential, sorted.
+    fn variables(&self) -> Vec<&str> {
+        let keys = self.config.providers.values().filter_map(|provider| provider.api_key.as_ref()?.variable());
+        keys.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// Resources as a file that Envoy follows. `version` is what Envoy then says it runs on.
+pub fn resources(kind: &str, version: &str, mut resources: Vec<Value>) -> String {
+    for resource in &mut resources {
+        if let Value::Object(members) = resource {
+            members.shift_insert(0, "@type".to_owned(), kind.into());
+        }
+    }
+    yaml::write(&json!({ "version_info": version, "resources": resources }))
+}
+
+/// The type of what is in [`LISTENERS`].
+pub const LISTENER_TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+/// The type of what is in [`CLUSTERS`].
+pub const CLUSTER_TYPE: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+
+fn node() -> Value {
+    json!({ "id": "model-gateway", "cluster": "model-gateway" })
+}
+
+fn address(address: SocketAddr) -> Value {
+    host_and_port(&address.ip().to_string(), address.port())
+}
+
+fn host_and_port(host: &str, port: u16) -> Value {
+    json!({ "socket_address": { "address": host, "port_value": port } })
+}
+
+/// An extension of Envoy: its name, its type after `envoy.extensions.`, its configuration.
+fn extension(name: &str, kind: &str, configuration: Value) -> Value {
+    json!({ "name": name, "typed_config": typed(&format!("envoy.extensions.{kind}"), configuration) })
+}
+
+/// `configuration` with its protobuf type before its members.
+fn typed(kind: &str, configuration: Value) -> Value {
+    let mut members = serde_json::Map::new();
+    members.insert("@type".to_owned(), format!("type.googleapis.com/{kind}").into());
+    if let Value::Object(given) = configuration {
+        members.extend(given);
+    }
+    Value::Object(members)
+}

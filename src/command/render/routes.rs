@@ -1,0 +1,108 @@
+//! Where requests go: the gateway's own to the cluster that the module names, all others nowhere.
+
+use model_gateway::error::Cause;
+use model_gateway::exchange::{ENDPOINTS, Endpoint};
+use model_gateway::names;
+use serde_json::{Value, json};
+
+use super::local_reply::error_body;
+use super::{Render, extension, typed};
+
+/// The route table.
+pub fn routes(render: &Render<'_>) -> Value {
+    let own = ENDPOINTS.iter().flat_map(|endpoint| matches(endpoint).into_iter().map(move |found| (endpoint, found)));
+    let mut routes: Vec<Value> = own.map(|(endpoint, found)| route(render, endpoint, found)).collect();
+    routes.push(nowhere());
+    json!({
+        "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
+        "virtual_hosts": [{ "name": "gateway", "domains": ["*"], "routes": routes }],
+        // The gateway is no one's business but its operator's; what a provider calls itself is nobody's.
+        "response_headers_to_remove": ["server"],
+    })
+}
+
+/// The cluster that the module names, for every attempt anew.
+fn next_cluster(render: &Render<'_>) -> Value {
+    let clusters = render.config.providers.keys().map(|name| (name.clone(), cluster(name)));
+    extension(
+        NEXT_CLUSTER,
+        "router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
+        json!({ "cluster_matcher": {
+            "matcher_tree": {
+                "input": extension(
+                    "next",
+                    "matching.common_inputs.network.v3.FilterStateInput",
+                    json!({ "key": format!("{}{}", names::STATE_PREFIX, names::NEXT) }),
+                ),
+                "exact_match_map": { "map": clusters.collect::<serde_json::Map<_, _>>() },
+            },
+            // A name that the map lacks would otherwise leave a retry with the cluster that failed.
+            "on_no_match": cluster(names::NO_CLUSTER),
+        }}),
+    )
+}
+
+fn matches(endpoint: &Endpoint) -> Vec<Value> {
+    let mut matches = vec![json!({ "path": endpoint.path })];
+    if endpoint.below {
+        matches.push(json!({ "prefix": format!("{}/", endpoint.path) }));
+    }
+    matches
+}
+
+fn route(render: &Render<'_>, endpoint: &Endpoint, found: Value) -> Value {
+    let longest = render.longest().to_proto();
+    json!({
+        "name": endpoint.name,
+        "match": found,
+        // Past the module's own limit, so that the module is the one to refuse.
+        "request_body_buffer_limit": render.config.body_limit + SLACK,
+        "route": {
+            "cluster_specifier_plugin": NEXT_CLUSTER,
+            // The module asks for less, by `x-envoy-upstream-rq-timeout-ms` and `x-envoy-upstream-rq-per-try-timeout-ms`.
+            "timeout": longest,
+            "idle_timeout": longest,
+            "retry_policy": {
+                "retry_on": "reset,connect-failure,refused-stream,retriable-headers",
+                "retriable_headers": [{ "name": names::RETRY_HEADER, "present_match": true }],
+                // The module asks for less, by `x-envoy-max-retries`.
+                "num_retries": 15,
+                "refresh_cluster_on_retry": true,
+                "retry_back_off": { "base_interval": "0.001s", "max_interval": "0.010s" },
+                "per_try_idle_timeout": render.config.idle_timeout.to_proto(),
+            },
+        },
+    })
+}
+
+fn cluster(name: &str) -> Value {
+    json!({ "action": extension(
+        "cluster",
+        "router.cluster_specifiers.matcher.v3.ClusterAction",
+        json!({ "cluster": name }),
+    )})
+}
+
+fn nowhere() -> Value {
+    let told = Cause::UnknownEndpoint.told();
+    let message = "Unknown request URL. Please check the URL for typos, or see the gateway's documentation.";
+    json!({
+        "name": "none",
+        "match": { "prefix": "/" },
+        "direct_response": {
+            "status": told.status,
+            "body": { "inline_string": error_body(message, told.kind, told.code).to_string() },
+        },
+        "response_headers_to_add": [{
+            "header": { "key": "content-type", "value": "application/json" },
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }],
+        "typed_per_filter_config": {
+            "model_gateway": typed("envoy.config.route.v3.FilterConfig", json!({ "disabled": true })),
+        },
+    })
+}
+
+const NEXT_CLUSTER: &str = "next_cluster";
+/// A chunk that arrives before the module can refuse it.
+const SLACK: u64 = 1 << 20;

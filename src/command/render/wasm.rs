@@ -1,0 +1,55 @@
+//! The module, as a filter.
+
+use model_gateway::config::{File, Module, Position};
+use model_gateway::names;
+use serde_json::{Value, json};
+
+use super::{Render, extension};
+
+/// The filter before the router.
+pub fn gateway(render: &Render<'_>) -> Value {
+    // What only Envoy needs to know would make the module start anew whenever it changes.
+    let config = File { listen: None, admin: None, workers: None, log: None, ..render.file.clone() };
+    filter(render, names::GATEWAY_ROOT.to_owned(), &Module { position: Position::Gateway, provider: None, config })
+}
+
+/// The filter in the cluster of the provider with that name.
+pub fn provider(render: &Render<'_>, name: &str) -> Value {
+    let only = render.file.providers.iter().filter(|(other, _)| *other == name);
+    let config = File {
+        body_limit: render.file.body_limit,
+        timeouts: render.file.timeouts,
+        providers: only.map(|(name, provider)| (name.clone(), provider.clone())).collect(),
+        ..File::default()
+    };
+    let root = format!("{}{name}", names::PROVIDER_ROOT_PREFIX);
+    filter(render, root, &Module { position: Position::Provider, provider: Some(name.to_owned()), config })
+}
+
+fn filter(render: &Render<'_>, root: String, module: &Module) -> Value {
+    let variables = render.variables();
+    // Filters with the same id share one VM on each worker, and the VM keeps the variables that it began with.
+    let vm_id = ["model-gateway", &variables.join(" ")].join(" ");
+    let mut vm = json!({
+        "vm_id": vm_id.trim_end(),
+        "runtime": "envoy.wasm.runtime.v8",
+        "code": { "local": { "filename": render.module } },
+    });
+    if !variables.is_empty() {
+        vm["environment_variables"] = json!({ "host_env_keys": variables });
+    }
+    let configuration = serde_json::to_string_pretty(module).unwrap_or_default();
+    extension(
+        "model_gateway",
+        "filters.http.wasm.v3.Wasm",
+        json!({ "config": {
+            "name": root,
+            "root_id": root,
+            "vm_config": vm,
+            "configuration": { "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration },
+            "failure_policy": "FAIL_RELOAD",
+            // Without it, a request that is paused at its headers never goes on.
+            "allow_on_headers_stop_iteration": true,
+        }}),
+    )
+}
