@@ -123,6 +123,9 @@ impl Case<'_> {
     fn replay_stream(&mut self, translator: &dyn Translator, stream: &[u8], envelope: &Envelope<'_>) {
         let whole = decode(translator, std::iter::once(stream), envelope);
         self.expect("stream.out", &whole);
+        if let Err(what) = check_stream(&whole) {
+            self.fail("stream.out", &what);
+        }
         if decode(translator, stream.chunks(1), envelope) != whole {
             self.fail("stream.in", "something else comes out byte by byte");
         }
@@ -192,6 +195,55 @@ fn decode<'c>(
         Err(error) => openai::error_event(&error, &mut out),
     }
     out
+}
+
+/// What holds of every stream that a client sees, whatever the expectation says: names and ids once, arguments that add
+/// up to JSON, an end only after a complete answer, and nothing after the end.
+fn check_stream(stream: &str) -> Result<(), String> {
+    let mut calls: Vec<(Value, Value, String)> = Vec::new();
+    let (mut finishes, mut over) = (Vec::new(), false);
+    for event in stream.split_terminator("\n\n").filter(|event| !event.starts_with(':')) {
+        if over {
+            return Err(format!("something comes after the end: {event}"));
+        }
+        let data = event.strip_prefix("data: ").ok_or_else(|| format!("no event: {event}"))?;
+        if data == "[DONE]" {
+            over = true;
+            continue;
+        }
+        let chunk: Value = serde_json::from_str(data).map_err(|error| format!("{error}: {data}"))?;
+        if !chunk["error"].is_null() {
+            return if stream.ends_with(&format!("{event}\n\n")) {
+                Ok(())
+            } else {
+                Err("the error is not the end".into())
+            };
+        }
+        for choice in chunk["choices"].as_array().into_iter().flatten() {
+            finishes.extend(choice["finish_reason"].as_str().map(str::to_owned));
+            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+                let key = (&choice["index"], &call["index"]);
+                let known = calls.iter_mut().find(|(choice, index, _)| *choice == *key.0 && *index == *key.1);
+                let is_first = call["id"].is_string() && call["function"]["name"].is_string();
+                let says_who = !call["id"].is_null() || !call["function"]["name"].is_null();
+                let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+                match known {
+                    None if is_first => calls.push((key.0.clone(), key.1.clone(), arguments.to_owned())),
+                    Some((_, _, text)) if !says_who => text.push_str(arguments),
+                    _ => return Err(format!("id and name have to come first, and once: {data}")),
+                }
+            }
+        }
+    }
+    let cut = finishes.iter().any(|reason| reason == "length");
+    match calls.iter().find(|(_, _, text)| !cut && serde_json::from_str::<Value>(text).is_err()) {
+        Some((_, _, text)) => Err(format!("arguments that are not JSON: {text}")),
+        None if !over || finishes.is_empty() => Err("neither complete nor an error".into()),
+        None if !calls.is_empty() && !finishes.iter().any(|reason| reason == "tool_calls") && !cut => {
+            Err("tools are called, and finish_reason does not say so".into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn reply(error: &Error) -> String {
