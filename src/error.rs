@@ -168,6 +168,21 @@ impl Error {
         Self::new(Cause::BadAnswer, message)
     }
 
+    /// `error.type` that the client gets. What a provider says to the gateway about the gateway's own account is not
+    /// about the client's.
+    pub fn client_kind(&self) -> &str {
+        let own = self.kind.as_deref().filter(|_| self.cause.fault() != Fault::Operator);
+        own.unwrap_or(self.cause.told().kind)
+    }
+
+    /// `error.code` that the client gets, by the same rule. Clients compact a conversation on the code of a context window
+    /// that is too small, for which not every provider has it; OpenRouter has numbers for codes.
+    pub fn client_code(&self) -> Option<&str> {
+        let own = self.cause.fault() != Fault::Operator && self.cause != Cause::ContextWindow;
+        let code = self.code.as_deref().filter(|code| own && !code.bytes().all(|byte| byte.is_ascii_digit()));
+        code.or(self.cause.told().code)
+    }
+
     /// The status that the client gets: the provider's own where it says more than the cause does.
     pub fn client_status(&self) -> u16 {
         match (self.cause, self.status) {
@@ -185,7 +200,8 @@ mod tests {
     #[test]
     fn the_operators_mistakes_are_not_told_as_the_clients() {
         let error = Error { status: Some(401), ..Error::new(Cause::Authentication, "bad key") };
-        assert_eq!(error.client_status(), 502);
+        let error = Error { code: Some("invalid_api_key".to_owned()), ..error };
+        assert_eq!((error.client_status(), error.client_code()), (502, Some("upstream_authentication_failed")));
         assert_eq!(error.cause.fault(), Fault::Operator);
         assert!(error.cause.falls_back());
     }

@@ -17,67 +17,23 @@ pub const GATEWAY_ROOT: &str = "gateway";
 /// Stands before a provider's name in the root id of the filter in its cluster.
 pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 
-/// Properties for the access log, each logged under its name without the prefix `gateway.`. Not set: not logged.
-pub const LOGGED: &[&str] = &[
-    "gateway.model",
-    "gateway.provider",
-    "gateway.target_model",
-    "gateway.attempts",
-    "gateway.input_tokens",
-    "gateway.output_tokens",
-    "gateway.error",
-];
+/// Properties for the access log, each set once known, and logged under its name without the prefix `gateway.`.
+pub mod log {
+    /// The model that the client asked for.
+    pub const MODEL: &str = "gateway.model";
+    /// The provider that answered, or failed last.
+    pub const PROVIDER: &str = "gateway.provider";
+    /// The provider's name for the model.
+    pub const TARGET_MODEL: &str = "gateway.target_model";
+    /// How many attempts were made.
+    pub const ATTEMPTS: &str = "gateway.attempts";
+    /// Tokens of the prompt.
+    pub const INPUT_TOKENS: &str = "gateway.input_tokens";
+    /// Tokens generated.
+    pub const OUTPUT_TOKENS: &str = "gateway.output_tokens";
+    /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
+    pub const ERROR: &str = "gateway.error";
 
-/// A path that is the gateway's. All others are none of its business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Its name in the access log.
-    pub name: &'static str,
-    /// Its path.
-    pub path: &'static str,
-    /// Whether what is below the path is the gateway's too.
-    pub below: bool,
-}
-
-/// Chat completions.
-pub const CHAT_COMPLETIONS: Endpoint =
-    Endpoint { name: "chat_completions", path: "/v1/chat/completions", below: false };
-/// The models there are, and each by its name.
-pub const MODELS: Endpoint = Endpoint { name: "models", path: "/v1/models", below: true };
-
-/// Every path that is the gateway's.
-pub static ENDPOINTS: &[Endpoint] = &[CHAT_COMPLETIONS, MODELS];
-
-impl Endpoint {
-    /// The endpoint of `path`, which has no query.
-    pub fn find(path: &str) -> Option<Self> {
-        ENDPOINTS.iter().copied().find(|endpoint| endpoint.holds(path))
-    }
-
-    fn holds(self, path: &str) -> bool {
-        match path.strip_prefix(self.path) {
-            Some("") => true,
-            Some(rest) => self.below && rest.starts_with('/'),
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{CHAT_COMPLETIONS, Endpoint, MODELS};
-
-    #[test]
-    fn an_endpoint_is_found_by_its_path() {
-        for (path, endpoint) in [
-            ("/v1/chat/completions", Some(CHAT_COMPLETIONS)),
-            ("/v1/chat/completions/", None),
-            ("/v1/models", Some(MODELS)),
-            ("/v1/models/a/b", Some(MODELS)),
-            ("/v1/modelsx", None),
-            ("/", None),
-        ] {
-            assert_eq!(Endpoint::find(path), endpoint, "{path}");
-        }
-    }
+    /// All of them.
+    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

@@ -1,6 +1,7 @@
 //! The native command.
 
 mod load;
+mod mock;
 mod render;
 mod tools;
 
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Serve simulated providers: every dialect, streams, tools, failures on demand.
+    Mock(mock::Args),
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check { file } => check(&file),
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
+        Command::Mock(args) => Ok(mock::run(&args)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
     };
     outcome.unwrap_or_else(|message| {

@@ -46,6 +46,11 @@ impl<'a> Document<'a> {
         Ok(Self { text, nodes })
     }
 
+    /// The whole text.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The document's one value.
     pub fn root(&'a self) -> Value<'a> {
         Value { document: self, index: 0 }

@@ -12,4 +12,4 @@ mod write;
 pub use self::document::{Document, Elements, Kind, Members, Value};
 pub use self::parse::{Invalid, MAX_DEPTH};
 pub use self::str::Str;
-pub use self::write::{Write, Writer};
+pub use self::write::{Quoted, Write, Writer};

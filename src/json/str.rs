@@ -40,6 +40,20 @@ impl<'a> Str<'a> {
         Str { escaped: Cow::Owned(escaped) }
     }
 
+    /// What stands before and after the first `separator`, which is a character that no escape has in it.
+    pub fn split_once(&self, separator: char) -> Option<(Self, Self)> {
+        match &self.escaped {
+            Cow::Borrowed(text) => {
+                let (before, after) = text.split_once(separator)?;
+                Some((Self { escaped: Cow::Borrowed(before) }, Self { escaped: Cow::Borrowed(after) }))
+            }
+            Cow::Owned(text) => {
+                let (before, after) = text.split_once(separator)?;
+                Some((Self { escaped: Cow::Owned(before.to_owned()) }, Self { escaped: Cow::Owned(after.to_owned()) }))
+            }
+        }
+    }
+
     /// The text between the quotes, escapes and all.
     pub fn escaped(&self) -> &str {
         &self.escaped
@@ -184,6 +198,16 @@ mod tests {
         ] {
             let literal = format!("\"{escaped}\"");
             assert_eq!(Str::of_literal(&literal).unwrap().decode(), text);
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_where_no_escape_is() {
+        let text = Str::of_literal(r#""a\/b,c\n,d""#).unwrap();
+        for text in [text.clone(), text.into_owned()] {
+            let (before, after) = text.split_once(',').unwrap();
+            assert_eq!((before.escaped(), after.escaped()), (r"a\/b", r"c\n,d"));
+            assert!(before.split_once(',').is_none());
         }
     }
 

@@ -10,6 +10,10 @@ pub struct Writer<'o> {
     comma: bool,
 }
 
+/// The JSON of a value as the text of a string, without white space between its tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Quoted<'a>(pub Value<'a>);
+
 /// What can be written as a JSON value.
 pub trait Write {
     /// Appends the value to `out`.
@@ -103,6 +107,33 @@ impl Write for Value<'_> {
     }
 }
 
+impl Write for Quoted<'_> {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        let mut rest = self.0.raw();
+        let mut in_string = false;
+        let special = |byte: u8, in_string: bool| match byte {
+            b'"' | b'\\' => true,
+            byte => !in_string && byte.is_ascii_whitespace(),
+        };
+        while let Some((plain, from)) =
+            rest.bytes().position(|byte| special(byte, in_string)).and_then(|at| rest.split_at_checked(at))
+        {
+            out.push_str(plain);
+            // Backslashes stand in strings only, and the character after one is ASCII.
+            let length = if from.starts_with('\\') { 2 } else { 1 };
+            in_string ^= from.starts_with('"');
+            let (taken, after) = from.split_at_checked(length).unwrap_or((from, ""));
+            if !taken.starts_with(|c: char| c.is_ascii_whitespace()) {
+                escape(taken, out);
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out.push('"');
+    }
+}
+
 impl Write for bool {
     fn write(&self, out: &mut String) {
         out.push_str(if *self { "true" } else { "false" });
@@ -151,7 +182,7 @@ impl<T: Write + ?Sized> Write for &T {
 #[cfg(test)]
 mod tests {
     use super::super::Document;
-    use super::Writer;
+    use super::{Quoted, Write, Writer};
 
     #[test]
     fn writes_what_was_said_with_commas_where_they_belong() {
@@ -173,5 +204,18 @@ mod tests {
             out,
             r#"data: {"text":"a\"b","n":18446744073709551615,"zero":0,"list":[{"raw":{"a" : 1}},[],null],"last":true}"#
         );
+    }
+
+    #[test]
+    fn a_value_is_quoted_compactly() {
+        for (text, compact) in [
+            ("{ \"a b\" :\n\t[1, \"\\\"\\\\ \\n é\"] , \"c\": null }", "{\"a b\":[1,\"\\\"\\\\ \\n é\"],\"c\":null}"),
+            ("{}", "{}"),
+        ] {
+            let document = Document::parse(text.as_bytes()).unwrap();
+            let mut out = String::new();
+            Quoted(document.root()).write(&mut out);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), compact);
+        }
     }
 }

@@ -27,8 +27,7 @@ pub struct Shape<'s> {
 impl<'s> Shape<'s> {
     /// Holds `node` against `schema`; the value is what is left of it.
     pub fn check(node: &Node, schema: &'s Value) -> (Self, Value) {
-        let mut shape =
-            Self { schema, mistakes: Vec::new(), lines: BTreeMap::new(), set_aside: BTreeSet::new() };
+        let mut shape = Self { schema, mistakes: Vec::new(), lines: BTreeMap::new(), set_aside: BTreeSet::new() };
         let value = shape.value(node, node.line, schema, "");
         (shape, value.unwrap_or_else(|| Value::Object(Map::new())))
     }
@@ -90,9 +89,10 @@ impl<'s> Shape<'s> {
                 continue;
             }
             let known = properties.and_then(|known| known.get_key_value(&member.name));
-            let (name, schema) = match known.map(|(name, schema)| (name.as_str(), schema)).or_else(|| {
-                others.map(|schema| (member.name.as_str(), schema))
-            }) {
+            let (name, schema) = match known
+                .map(|(name, schema)| (name.as_str(), schema))
+                .or_else(|| others.map(|schema| (member.name.as_str(), schema)))
+            {
                 Some(known) => known,
                 None => match self.misspelt(member, members, properties, &at) {
                     Some(meant) => meant,
@@ -167,11 +167,8 @@ impl<'s> Shape<'s> {
 
     fn integer(&mut self, number: i64, line: usize, schema: &Value, path: &str) -> Option<Value> {
         let minimum = schema.get("minimum").and_then(Value::as_i64).unwrap_or(i64::MIN);
-        let maximum = if schema.get("format").and_then(Value::as_str) == Some("uint32") {
-            i64::from(u32::MAX)
-        } else {
-            i64::MAX
-        };
+        let maximum =
+            if schema.get("format").and_then(Value::as_str) == Some("uint32") { i64::from(u32::MAX) } else { i64::MAX };
         if number < minimum || number > maximum {
             let bound = if number < minimum { format!("at least {minimum}") } else { format!("at most {maximum}") };
             self.mistake(line, path, format!("expected {bound}"));
@@ -195,9 +192,9 @@ impl<'s> Shape<'s> {
         let schema = self.resolve(schema);
         if allows(schema, "object") {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            let members = required.filter_map(Value::as_str).filter_map(|name| {
-                Some((name.to_owned(), self.neutral(schema.get("properties")?.get(name)?)))
-            });
+            let members = required
+                .filter_map(Value::as_str)
+                .filter_map(|name| Some((name.to_owned(), self.neutral(schema.get("properties")?.get(name)?))));
             return Value::Object(members.collect());
         }
         match () {

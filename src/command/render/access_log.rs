@@ -11,11 +11,9 @@ pub fn access_log(render: &Render<'_>) -> Vec<Value> {
     let format = json!({ "json_format": line(), "omit_empty_values": true });
     match &render.config.log {
         Log::Off => vec![],
-        Log::Stdout => vec![extension(
-            "stdout",
-            "access_loggers.stream.v3.StdoutAccessLog",
-            json!({ "log_format": format }),
-        )],
+        Log::Stdout => {
+            vec![extension("stdout", "access_loggers.stream.v3.StdoutAccessLog", json!({ "log_format": format }))]
+        }
         Log::Path(path) => vec![extension(
             "file",
             "access_loggers.file.v3.FileAccessLog",
@@ -43,7 +41,7 @@ fn line() -> Value {
         ("client", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
     ];
     let fixed = MEMBERS.iter().map(|(name, format)| ((*name).to_owned(), Value::from(*format)));
-    let state = names::LOGGED.iter().map(|property| {
+    let state = names::log::ALL.iter().map(|property| {
         let name = property.rsplit('.').next().unwrap_or(property);
         (name.to_owned(), Value::from(format!("%FILTER_STATE({}{property}:PLAIN)%", names::STATE_PREFIX)))
     });

@@ -1,7 +1,8 @@
 //! Where requests go: the gateway's own to the cluster that the module names, all others nowhere.
 
 use model_gateway::error::Cause;
-use model_gateway::names::{self, ENDPOINTS, Endpoint};
+use model_gateway::exchange::{ENDPOINTS, Endpoint};
+use model_gateway::names;
 use serde_json::{Value, json};
 
 use super::local_reply::error_body;

@@ -1,0 +1,67 @@
+# Model Gateway. `make help` lists what there is to do; `make run` and `make test` each do all they need.
+
+CONFIG ?= ## configuration file for `make run` (none: the built-in default, with simulated providers)
+ENVOY  ?= ## an Envoy of your own, 1.39 or later (none: the pinned one, installed into .tools)
+
+# Comments after a value would leave blanks in it.
+override CONFIG := $(strip $(CONFIG))
+override ENVOY  := $(strip $(ENVOY))
+
+# What setup installed comes first, for the command, the tests and cargo's runner alike.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export ENVOY
+# The command and the tests look for the module under target/.
+unexport CARGO_TARGET_DIR
+
+COMMAND := target/command/model-gateway
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = "[:?].*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = " *[?]=.*## " } /^[A-Z]+ *[?]=.*## / { printf "  %-19s %s\n", $$1 "=...", $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install the wasm target and Envoy (into .tools), once
+	@tests/setup/install prerequisites target:wasm32-wasip1 envoy
+
+.PHONY: build
+build: ## build the module and the native command
+	@tests/setup/install prerequisites target:wasm32-wasip1
+	cargo build --release --target wasm32-wasip1 --lib
+	cargo build --profile command --bin model-gateway
+
+.PHONY: run
+run: setup build ## serve, from nothing: make run CONFIG=gateway.yaml
+	$(COMMAND) run $(if $(CONFIG),"$(CONFIG)")
+
+.PHONY: test
+test: ## everything CI runs, each step with its time
+	@MAKE="$(MAKE)" tests/setup/steps setup lint build test-native test-wasm test-sdk
+
+.PHONY: test-native
+test-native: setup build ## the Rust tests: core, module on a small host, real Envoy
+	@tests/setup/native-tests
+
+.PHONY: test-wasm
+test-wasm: ## the core on wasm32, in Node
+	@tests/setup/wasm-tests
+
+.PHONY: test-sdk
+test-sdk: setup build ## the official OpenAI SDK against the running gateway
+	@tests/setup/install sdk
+	.tools/venv-sdk/bin/python -m pytest tests/sdk
+
+.PHONY: lint
+lint: ## formatting, and clippy for every target
+	@tests/setup/install prerequisites lint-tools target:wasm32-wasip1 target:wasm32-unknown-unknown
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --target wasm32-wasip1 --lib -- -D warnings
+	cargo clippy --target wasm32-unknown-unknown --test wasm -- -D warnings
+
+.PHONY: clean
+clean: ## remove all that was built, installed or written
+	rm -rf target .tools run

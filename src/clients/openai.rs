@@ -1,1 +1,0 @@
-//! OpenAI's chat completions, as clients write and read them.

@@ -1,0 +1,94 @@
+//! Position provider: in the provider's cluster, once per attempt.
+
+mod request;
+mod response;
+
+use std::rc::Rc;
+
+pub use self::request::Upstream;
+use super::relay::Relay;
+use super::step::{Machine, Moment, Step, View, Want};
+use crate::names;
+use crate::route::{Hop, Plan};
+
+/// One attempt at a request: what goes to the provider, and what comes back.
+pub struct Attempt {
+    upstream: Rc<Upstream>,
+    phase: Phase,
+}
+
+/// Where the attempt is. [`request`] moves it as far as `Sent`, [`response`] from there on.
+enum Phase {
+    /// Not by a plan of the gateway: everything passes.
+    Pass,
+    /// The body is awaited.
+    Request(Course),
+    /// The request went out.
+    Sent(Course),
+    /// A stream has begun, and nothing of it was shown to the client yet: it can still be exchanged for another.
+    Peek(Course, Box<Relay>, String),
+    /// The client sees the stream.
+    Stream(Course, Box<Relay>),
+    /// An answer that the client gets whole, or an error, is awaited; this is its status.
+    Collect(Course, u16),
+    /// Everything was said; what the provider may still send is dropped.
+    Over,
+}
+
+/// What an attempt knows of its request.
+struct Course {
+    plan: Plan,
+    hop: Hop,
+    /// 1 for the first attempt.
+    number: usize,
+    /// Parameters that the provider has no word for.
+    dropped: Vec<String>,
+    /// When the answer began, in seconds since 1970.
+    created: u64,
+    /// How long the provider asked to be left alone, in milliseconds.
+    retry_after: Option<u64>,
+}
+
+impl Attempt {
+    /// A machine for one attempt at `upstream`.
+    pub fn new(upstream: Rc<Upstream>) -> Self {
+        Self { upstream, phase: Phase::Pass }
+    }
+}
+
+impl Machine for Attempt {
+    fn request_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
+        match view.property(names::PLAN) {
+            Some(plan) => self.begin(&plan),
+            None => Step::go(),
+        }
+    }
+
+    fn wants_request(&self) -> Want {
+        if matches!(self.phase, Phase::Request(_)) { Want::Whole } else { Want::Nothing }
+    }
+
+    fn request_body(&mut self, body: &[u8], _moment: Moment) -> Step {
+        self.send(body)
+    }
+
+    fn response_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        self.answer_begins(view, end, moment.now)
+    }
+
+    fn wants_response(&self) -> Want {
+        match self.phase {
+            Phase::Pass | Phase::Request(_) | Phase::Sent(_) => Want::Nothing,
+            Phase::Collect(..) => Want::Whole,
+            Phase::Peek(..) | Phase::Stream(..) | Phase::Over => Want::Pieces,
+        }
+    }
+
+    fn response_grows(&mut self, bytes: u64) -> Step {
+        self.answer_grows(bytes)
+    }
+
+    fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
+        self.answer_goes_on(bytes, end)
+    }
+}

@@ -1,0 +1,159 @@
+//! The way out: the client's request in the provider's words, with its path and credential.
+
+use super::super::gateway::refuse;
+use super::super::step::Step;
+use super::{Attempt, Course, Phase};
+use crate::clients::openai;
+use crate::config::{Mistake, Provider};
+use crate::error::{Cause, Error};
+use crate::json::Document;
+use crate::names;
+use crate::providers::{KINDS, Kind, Speech, Target};
+use crate::route::Plan;
+use crate::splice::{self, Facts};
+
+/// A provider as an attempt needs it: the secret is at hand.
+#[derive(Debug)]
+pub struct Upstream {
+    name: String,
+    kind: &'static dyn Kind,
+    authority: String,
+    base_path: String,
+    credential: Option<(&'static str, Secret)>,
+}
+
+/// A header value that is never printed.
+struct Secret(String);
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Upstream {
+    /// Looks up the provider's secret in the `environment`.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn new(provider: &Provider, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Mistake> {
+        let credential = match provider.api_key.as_ref().and_then(|key| key.variable()) {
+            None => None,
+            Some(variable) => {
+                let key = environment(variable).filter(|key| !key.is_empty()).ok_or_else(|| Mistake {
+                    path: format!("providers.{}.api_key", provider.name),
+                    message: format!("the environment variable {variable} is not set for Envoy"),
+                })?;
+                let (header, value) = provider.kind.credential(key.trim());
+                Some((header, Secret(value)))
+            }
+        };
+        Ok(Self {
+            name: provider.name.clone(),
+            kind: provider.kind,
+            authority: provider.servers.first().map(|server| server.authority()).unwrap_or_default(),
+            base_path: provider.servers.first().map(|server| server.path.clone()).unwrap_or_default(),
+            credential,
+        })
+    }
+
+    pub(super) fn kind(&self) -> &'static dyn Kind {
+        self.kind
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Attempt {
+    /// The attempt begins, by the plan that the gateway position made.
+    pub(in crate::exchange) fn begin(&mut self, plan: &[u8]) -> Step {
+        let Some(course) = Plan::decode(plan).and_then(|plan| Course::new(plan, &self.upstream.name)) else {
+            return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
+        };
+        let mut step = Step::hold();
+        // Now, not when this attempt has failed: then this filter may not be asked any more.
+        if let Some(provider) = course.plan.next_provider() {
+            step.property(names::NEXT, provider);
+        }
+        step.property(names::PLAN, course.plan.encode());
+        step.property(names::log::PROVIDER, self.upstream.name());
+        step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
+        step.property(names::log::ATTEMPTS, course.number.to_string());
+        self.phase = Phase::Request(course);
+        step
+    }
+
+    /// The whole body is there, as the client sent it.
+    pub(super) fn send(&mut self, body: &[u8]) -> Step {
+        let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
+            return Step::go();
+        };
+        match self.say(body, &mut course) {
+            Ok(step) => {
+                self.phase = Phase::Sent(course);
+                step
+            }
+            Err(error) => refuse(&error),
+        }
+    }
+
+    fn say(&self, body: &[u8], course: &mut Course) -> Result<Step, Error> {
+        let kind = self.upstream.kind;
+        let target = Target { model: &course.hop.model };
+        let mut out = String::new();
+        // The gateway position has checked it: it does parse.
+        let document = Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, invalid.to_string()))?;
+        match kind.speech() {
+            Speech::OpenAi => splice::request(document.text(), &Facts::read(&document)?, target.model, &mut out),
+            Speech::Native(translator) => {
+                course.dropped = translator.request(&openai::request(&document)?, &target, &mut out)?;
+                if let Some(dropped) = course.dropped.first().filter(|_| course.hop.strict) {
+                    let message = format!("Unsupported parameter: '{dropped}' is not supported with this model.");
+                    let code = Some("unsupported_parameter".to_owned());
+                    return Err(Error { code, ..Error::bad_request(message, dropped) });
+                }
+            }
+        }
+        let mut step = Step::go();
+        step.set(":path", format!("{}{}", self.upstream.base_path, kind.path(&target)));
+        step.set(":authority", self.upstream.authority.as_str());
+        step.set("content-type", "application/json");
+        step.set("content-length", out.len().to_string());
+        self.identify(course, &mut step);
+        step.body = Some(out);
+        Ok(step)
+    }
+
+    /// Headers stay from one attempt to the next: what was meant for another provider must go.
+    fn identify(&self, course: &Course, step: &mut Step) {
+        let own = self.upstream.kind.headers();
+        if course.number > 1 {
+            let fixed = KINDS.iter().flat_map(|kind| kind.headers()).map(|(name, _)| *name);
+            let credentials = KINDS.iter().map(|kind| kind.credential("").0);
+            for name in fixed.chain(credentials) {
+                if !step.headers.iter().any(|(removed, _)| *removed == name) {
+                    step.remove(name);
+                }
+            }
+        }
+        for (name, value) in own {
+            step.set(name, *value);
+        }
+        if let Some((name, Secret(value))) = &self.upstream.credential {
+            step.set(name, value.as_str());
+        }
+    }
+}
+
+impl Course {
+    /// The course of the attempt that `plan` has next; `None` if that is not at `provider`.
+    fn new(mut plan: Plan, provider: &str) -> Option<Self> {
+        // An attempt of which this filter was not told leaves Envoy with a retry more than there are targets.
+        let index = plan.next.min(plan.hops.len().checked_sub(1)?);
+        let hop = plan.hops.get(index).filter(|hop| hop.provider == provider)?.clone();
+        plan.next = index + 1;
+        Some(Self { plan, hop, number: index + 1, dropped: Vec::new(), created: 0, retry_after: None })
+    }
+}

@@ -1,0 +1,233 @@
+//! The way back: what the provider's answer means, and what the client gets of it.
+
+use super::super::relay::{Relay, break_off, classify};
+use super::super::step::{Step, View};
+use super::{Attempt, Course, Phase};
+use crate::chat::Usage;
+use crate::clients::{Envelope, openai};
+use crate::error::Error;
+use crate::json::Document;
+use crate::names;
+use crate::providers::Speech;
+use crate::splice;
+
+/// The most that an answer may take that has to be held whole, in bytes. Images come base64-encoded.
+const MAX_ANSWER: u64 = 64 << 20;
+/// The most that may come before the first content of a stream.
+const MAX_PEEK: usize = 1 << 20;
+
+impl Attempt {
+    /// The answer's headers are there. `now` is in seconds since 1970.
+    pub(super) fn answer_begins(&mut self, view: &dyn View, end: bool, now: u64) -> Step {
+        let Phase::Sent(mut course) = core::mem::replace(&mut self.phase, Phase::Pass) else {
+            return Step::go();
+        };
+        course.created = now;
+        let status = view.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let events =
+            || view.header("content-type").is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
+        if !(200..300).contains(&status) {
+            course.retry_after = retry_after(view);
+            self.phase = Phase::Collect(course, status);
+        } else if course.plan.stream && events() {
+            let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
+            self.phase = Phase::Peek(course, relay, String::new());
+        } else {
+            self.phase = Phase::Collect(course, status);
+        }
+        if end { self.answer_goes_on(b"", true).without_body() } else { Step::hold() }
+    }
+
+    /// So many bytes of an answer that is wanted whole are there, and more to come.
+    pub(super) fn answer_grows(&mut self, bytes: u64) -> Step {
+        if bytes <= MAX_ANSWER {
+            return Step::hold();
+        }
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Collect(course, _) => self.fail(course, Error::bad_answer("the provider's answer is too large")),
+            _ => Step::go(),
+        }
+    }
+
+    /// The next bytes of a stream, or an answer that was wanted whole; `end` if there are no more.
+    pub(super) fn answer_goes_on(&mut self, bytes: &[u8], end: bool) -> Step {
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Peek(course, relay, held) => self.peek(course, relay, held, bytes, end),
+            Phase::Stream(course, relay) => self.stream(course, relay, bytes, end),
+            Phase::Collect(course, status) => self.complete(course, status, bytes),
+            Phase::Over => Step { body: Some(String::new()), ..Step::go() },
+            passing @ (Phase::Pass | Phase::Request(_) | Phase::Sent(_)) => {
+                self.phase = passing;
+                Step::go()
+            }
+        }
+    }
+
+    /// Holds a stream back until there is content: until then another target can still take over.
+    fn peek(&mut self, course: Course, mut relay: Box<Relay>, mut held: String, bytes: &[u8], end: bool) -> Step {
+        let result = relay.push(bytes, &mut held);
+        if relay.has_content() {
+            let mut step = course.answered(self.upstream.name());
+            step.remove("content-length");
+            step.body = Some(held);
+            return self.go_on(course, relay, result, step, end);
+        }
+        match result {
+            Err(error) => self.fail(course, error),
+            Ok(()) if end => match relay.end(&mut held) {
+                Err(error) => self.fail(course, error),
+                Ok(()) => self.fail(course, Error::bad_answer("the provider's stream has no content")),
+            },
+            Ok(()) if held.len() > MAX_PEEK => {
+                self.fail(course, Error::bad_answer("the provider's stream does not come to its content"))
+            }
+            Ok(()) => {
+                self.phase = Phase::Peek(course, relay, held);
+                Step::hold()
+            }
+        }
+    }
+
+    fn stream(&mut self, course: Course, mut relay: Box<Relay>, bytes: &[u8], end: bool) -> Step {
+        let mut out = String::with_capacity(bytes.len() + bytes.len() / 2);
+        let result = relay.push(bytes, &mut out);
+        self.go_on(course, relay, result, Step { body: Some(out), ..Step::go() }, end)
+    }
+
+    /// A stream that the client sees, after its next bytes came to `result`.
+    fn go_on(
+        &mut self,
+        course: Course,
+        mut relay: Box<Relay>,
+        result: Result<(), Error>,
+        mut step: Step,
+        end: bool,
+    ) -> Step {
+        let out = step.body.get_or_insert_default();
+        let result = result.and_then(|()| if end { relay.end(out) } else { Ok(()) });
+        if let Err(error) = &result {
+            break_off(error, out);
+            step.property(names::log::ERROR, error.cause.name());
+        }
+        if end || result.is_err() {
+            account(relay.usage(), &mut step);
+        } else {
+            self.phase = Phase::Stream(course, relay);
+        }
+        step
+    }
+
+    /// An answer, or an error, that is there as a whole.
+    fn complete(&mut self, course: Course, status: u16, body: &[u8]) -> Step {
+        let kind = self.upstream.kind();
+        if !(200..300).contains(&status) {
+            let document = Document::parse(body).ok();
+            let error = kind.error(status, document.as_ref().map(Document::root));
+            return self.fail(course, error);
+        }
+        let mut out = String::with_capacity(body.len() + 256);
+        match self.translate(&course, body, &mut out) {
+            Ok(usage) => {
+                let mut step = course.answered(self.upstream.name());
+                step.set("content-length", out.len().to_string());
+                step.set("content-type", "application/json");
+                step.body = Some(out);
+                account(usage, &mut step);
+                step
+            }
+            Err(error) => self.fail(course, error),
+        }
+    }
+
+    fn translate(&self, course: &Course, body: &[u8], out: &mut String) -> Result<Option<Usage>, Error> {
+        let kind = self.upstream.kind();
+        if course.plan.stream {
+            // Some providers answer a request for a stream with an error, as JSON in a 200.
+            let document = Document::parse(body).ok();
+            let error = document.as_ref().map(Document::root).filter(|root| root.get("error").is_some());
+            return Err(error.map_or_else(
+                || Error::bad_answer("the provider did not answer with a stream"),
+                |error| classify(kind, error),
+            ));
+        }
+        match kind.speech() {
+            Speech::OpenAi => splice::answer(body, &course.plan.model, |body| classify(kind, body.root()), out),
+            Speech::Native(translator) => {
+                let document = Document::parse(body)
+                    .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
+                let answer = translator.answer(&document)?;
+                openai::answer(&answer, &course.envelope(), out);
+                Ok(answer.usage)
+            }
+        }
+    }
+
+    /// Ends the attempt: Envoy is to try the next target, or the client gets the error.
+    fn fail(&mut self, course: Course, mut error: Error) -> Step {
+        error.retry_after = error.retry_after.or(course.retry_after);
+        self.phase = Phase::Over;
+        let mut step = Step::go();
+        step.property(names::log::ERROR, error.cause.name());
+        step.remove("content-encoding");
+        if error.cause.falls_back() && course.plan.next_provider().is_some() {
+            step.set(":status", "503");
+            step.set(names::RETRY_HEADER, error.cause.name());
+            step.set("content-length", "0");
+            step.body = Some(String::new());
+            return step;
+        }
+        let body = openai::error_body(&error);
+        course.describe(self.upstream.name(), &mut step);
+        step.set(":status", error.client_status().to_string());
+        step.set("content-type", "application/json");
+        step.set("content-length", body.len().to_string());
+        if let Some(milliseconds) = error.retry_after {
+            step.set("retry-after", milliseconds.div_ceil(1000).to_string());
+        }
+        step.body = Some(body);
+        step
+    }
+}
+
+impl Course {
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { model: &self.plan.model, created: self.created, include_usage: self.plan.include_usage }
+    }
+
+    /// The answer is good: says where it came from.
+    fn answered(&self, provider: &str) -> Step {
+        let mut step = Step::go();
+        self.describe(provider, &mut step);
+        if self.number > 1 {
+            step.property(names::log::ERROR, "");
+        }
+        step
+    }
+
+    fn describe(&self, provider: &str, step: &mut Step) {
+        step.set("x-gateway-provider", provider);
+        step.set("x-gateway-model", self.hop.model.as_str());
+        step.set("x-gateway-attempts", self.number.to_string());
+        if !self.dropped.is_empty() {
+            step.set("x-gateway-dropped", self.dropped.join(", "));
+        }
+    }
+}
+
+fn account(usage: Option<Usage>, step: &mut Step) {
+    if let Some(usage) = usage {
+        step.property(names::log::INPUT_TOKENS, usage.input.to_string());
+        step.property(names::log::OUTPUT_TOKENS, usage.output.to_string());
+    }
+}
+
+/// How long the provider asks to be left alone, in milliseconds. Azure and OpenAI send `retry-after-ms`; fractions of
+/// seconds are sent too.
+fn retry_after(view: &dyn View) -> Option<u64> {
+    let number = |name| {
+        let number = view.header(name)?.trim().parse::<f64>().ok()?;
+        (0.0..1e9).contains(&number).then_some(number)
+    };
+    let milliseconds = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
+    Some(milliseconds as u64)
+}

@@ -1,0 +1,84 @@
+//! Which requests are the gateway's. All others are none of its business.
+
+use crate::error::{Cause, Error};
+
+/// A path at which the gateway answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name in logs.
+    pub name: &'static str,
+    /// The path, without a query.
+    pub path: &'static str,
+    /// Whether what is below the path is the gateway's too.
+    pub below: bool,
+    method: &'static str,
+    asks: Asks,
+}
+
+/// What a request asks of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// To have a model answer.
+    ChatCompletions,
+    /// Which models there are; below the path, whether there is that one.
+    Models,
+}
+
+/// Every endpoint.
+pub static ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        name: "chat_completions",
+        path: "/v1/chat/completions",
+        below: false,
+        method: "POST",
+        asks: Asks::ChatCompletions,
+    },
+    Endpoint { name: "models", path: "/v1/models", below: true, method: "GET", asks: Asks::Models },
+];
+
+impl Endpoint {
+    /// What is asked at `path`, and what stands below the endpoint's own path; `None` if it is not the gateway's.
+    ///
+    /// # Errors
+    /// It is the gateway's, but not with that method.
+    pub(super) fn find<'p>(method: &str, path: &'p str) -> Result<Option<(Asks, &'p str)>, Error> {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let Some((endpoint, below)) = ENDPOINTS.iter().find_map(|endpoint| Some((endpoint, endpoint.rest(path)?)))
+        else {
+            return Ok(None);
+        };
+        if method != endpoint.method {
+            let message = format!("Not allowed to {method} on {path} (expected {}).", endpoint.method);
+            return Err(Error::new(Cause::MethodNotAllowed, message));
+        }
+        Ok(Some((endpoint.asks, below)))
+    }
+
+    /// What `path` has below this endpoint's, if it is this endpoint's at all.
+    fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(self.path)?;
+        match rest.strip_prefix('/') {
+            None if rest.is_empty() => Some(rest),
+            Some(below) if self.below => Some(below),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asks, Endpoint};
+    use crate::error::Cause;
+
+    #[test]
+    fn only_what_is_the_gateways_is_taken() {
+        let find = |method, path| Endpoint::find(method, path).map_err(|error| error.cause);
+        assert_eq!(find("POST", "/v1/chat/completions?x=1"), Ok(Some((Asks::ChatCompletions, ""))));
+        assert_eq!(find("GET", "/v1/models"), Ok(Some((Asks::Models, ""))));
+        assert_eq!(find("GET", "/v1/models/a/b"), Ok(Some((Asks::Models, "a/b"))));
+        assert_eq!(find("GET", "/v1/chat/completions"), Err(Cause::MethodNotAllowed));
+        for path in ["/", "/v1", "/v1/", "/v1/modelsx", "/v1/chat", "/v1/chat/completions/x", "/upload/v1/models", ""] {
+            assert_eq!(find("POST", path), Ok(None), "{path}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Position gateway: before the router, once per client request.
+
+use std::rc::Rc;
+
+use super::endpoint::{Asks, Endpoint};
+use super::step::{Flow, Machine, Moment, Reply, Step, View, Want};
+use crate::clients::openai;
+use crate::config::{Config, Model};
+use crate::error::{Cause, Error};
+use crate::json::Document;
+use crate::names;
+use crate::route::{self, Plan};
+use crate::splice::Facts;
+
+/// One client request on its way to a provider, and the answer's way back.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Rc<Config>,
+    phase: Phase,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not the gateway's, or not any more: everything passes.
+    Pass,
+    /// The body is awaited.
+    Body,
+    /// The request went out by a plan.
+    Sent,
+}
+
+/// Headers of a client that must not reach a provider: its own credentials, and what only makes sense between the two
+/// of them. Answers that a provider compressed could not be read.
+const PRIVATE_HEADERS: &[&str] =
+    &["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "accept-encoding"];
+
+impl Machine for Gateway {
+    fn request_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        self.begin(view, end, moment.now).unwrap_or_else(|error| refuse(&error))
+    }
+
+    fn wants_request(&self) -> Want {
+        if self.phase == Phase::Body { Want::Whole } else { Want::Nothing }
+    }
+
+    fn request_grows(&mut self, bytes: u64) -> Step {
+        if bytes > self.config.body_limit { refuse(&self.too_large(bytes)) } else { Step::hold() }
+    }
+
+    fn request_body(&mut self, body: &[u8], moment: Moment) -> Step {
+        self.plan(body, moment.seed).unwrap_or_else(|error| refuse(&error))
+    }
+
+    fn response_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
+        let mut step = Step::go();
+        let good = || view.header(":status").is_some_and(|status| status.starts_with('2'));
+        if self.phase == Phase::Sent && !good() {
+            // All targets are spent: official SDKs would start all over again.
+            step.set("x-should-retry", "false");
+            step.remove(names::RETRY_HEADER);
+        }
+        step
+    }
+}
+
+impl Gateway {
+    /// A machine for one request.
+    pub fn new(config: Rc<Config>) -> Self {
+        Self { config, phase: Phase::Pass }
+    }
+
+    fn begin(&mut self, view: &dyn View, end: bool, now: u64) -> Result<Step, Error> {
+        let header = |name| view.header(name).unwrap_or_default();
+        let path = header(":path");
+        match Endpoint::find(&header(":method"), &path)? {
+            None => Ok(Step::go()),
+            Some((Asks::Models, "")) => {
+                let names = self.config.models.keys().map(String::as_str);
+                Ok(answer(openai::models(names, now)))
+            }
+            Some((Asks::Models, name)) => {
+                // A slash in a name comes as it is or percent-encoded; other escapes are in no model's name.
+                let name = name.replace("%2F", "/").replace("%2f", "/");
+                self.model(&name)?;
+                Ok(answer(openai::model(&name, now)))
+            }
+            Some((Asks::ChatCompletions, _)) => {
+                self.check_head(view, end)?;
+                self.phase = Phase::Body;
+                Ok(Step::hold())
+            }
+        }
+    }
+
+    fn check_head(&self, view: &dyn View, end: bool) -> Result<(), Error> {
+        let content_type = view.header("content-type").unwrap_or_else(|| "application/json".to_owned());
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let json =
+            media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
+        if !json {
+            let message = format!("Unsupported content type '{media_type}'; this endpoint expects 'application/json'.");
+            return Err(Error::new(Cause::UnsupportedMediaType, message));
+        }
+        let length = view.header("content-length").and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length.filter(|length| *length > self.config.body_limit) {
+            return Err(self.too_large(length));
+        }
+        if end {
+            return Err(Error::new(Cause::BadRequest, "The request has no body; this endpoint expects a JSON object."));
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, body: &[u8], seed: u64) -> Result<Step, Error> {
+        if body.len() as u64 > self.config.body_limit {
+            return Err(self.too_large(body.len() as u64));
+        }
+        let document = Document::parse(body).map_err(|invalid| {
+            let message = format!("We could not parse the JSON body of your request: {invalid}.");
+            Error::new(Cause::BadRequest, message)
+        })?;
+        let facts = Facts::read(&document)?;
+        let name = facts.model.decode();
+        let model = self.model(&name)?;
+        let hops = route::order(&self.config, &name, seed).unwrap_or_default();
+        let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
+        let mut step = Step { reroute: true, ..Step::go() };
+        // Envoy's own knobs for one request:
+        // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
+        step.set("x-envoy-max-retries", hops.len().saturating_sub(1).to_string());
+        step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
+        step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
+        for header in PRIVATE_HEADERS {
+            step.remove(header);
+        }
+        let plan = Plan {
+            model: name.clone().into_owned(),
+            stream: facts.stream,
+            include_usage: facts.include_usage,
+            hops,
+            next: 0,
+        };
+        step.property(names::log::MODEL, name.as_bytes());
+        step.property(names::NEXT, plan.next_provider().unwrap_or_default());
+        step.property(names::PLAN, plan.encode());
+        self.phase = Phase::Sent;
+        Ok(step)
+    }
+
+    fn model(&self, name: &str) -> Result<&Model, Error> {
+        self.config.models.get(name).ok_or_else(|| {
+            let message = format!("The model '{name}' does not exist or you do not have access to it.");
+            Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
+        })
+    }
+
+    fn too_large(&self, bytes: u64) -> Error {
+        let limit = self.config.body_limit;
+        Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
+    }
+}
+
+fn answer(body: String) -> Step {
+    Reply { status: 200, headers: Vec::new(), body }.into()
+}
+
+/// The gateway's own refusal: final, whatever targets there are.
+pub(super) fn refuse(error: &Error) -> Step {
+    let mut step = Step::from(Flow::Reply(Reply {
+        status: error.client_status(),
+        headers: vec![("x-should-retry", "false".to_owned())],
+        body: openai::error_body(error),
+    }));
+    step.property(names::log::ERROR, error.cause.name());
+    step
+}

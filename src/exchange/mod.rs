@@ -1,0 +1,22 @@
+//! One HTTP request, and the answer to it, as a machine without a host: bytes and headers in, a [`Step`] out.
+//!
+//! [`Gateway`] stands before the router, once per client request: it decides where the request goes, and writes that down
+//! as a [`crate::route::Plan`]. [`Attempt`] stands in the provider's cluster, once per attempt: it says the request in the
+//! provider's dialect and the answer in the client's, and decides whether Envoy is to try the next target.
+//!
+//! [`Single`] is both in one place, where there is no other.
+//!
+//! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
+
+mod attempt;
+mod endpoint;
+mod gateway;
+mod relay;
+mod single;
+mod step;
+
+pub use self::attempt::{Attempt, Upstream};
+pub use self::endpoint::{ENDPOINTS, Endpoint};
+pub use self::gateway::Gateway;
+pub use self::single::Single;
+pub use self::step::{Flow, Machine, Moment, Reply, Step, View, Want};

@@ -1,0 +1,118 @@
+//! A streamed answer on its way: the provider's bytes in, the client's bytes out, spliced or translated.
+
+use crate::chat::{Delta, Usage};
+use crate::clients::openai::StreamEncoder;
+use crate::clients::{Envelope, openai};
+use crate::error::Error;
+use crate::json::Value;
+use crate::providers::{Kind, Speech, StreamDecoder};
+use crate::splice;
+
+/// One streamed answer.
+pub(super) struct Relay {
+    kind: &'static dyn Kind,
+    way: Way,
+}
+
+enum Way {
+    Splice(splice::Stream),
+    Translate(Translation),
+}
+
+struct Translation {
+    decoder: Box<dyn StreamDecoder>,
+    encoder: StreamEncoder,
+    content: bool,
+    usage: Option<Usage>,
+}
+
+impl Relay {
+    /// For an answer of a provider of this `kind`.
+    pub fn new(kind: &'static dyn Kind, envelope: &Envelope<'_>) -> Self {
+        let way = match kind.speech() {
+            Speech::OpenAi => Way::Splice(splice::Stream::new(envelope.model, envelope.include_usage)),
+            Speech::Native(translator) => Way::Translate(Translation {
+                decoder: translator.stream(),
+                encoder: StreamEncoder::new(envelope),
+                content: false,
+                usage: None,
+            }),
+        };
+        Self { kind, way }
+    }
+
+    /// Takes the provider's next bytes and appends what the client gets for them to `out`.
+    ///
+    /// # Errors
+    /// The stream is over. What was appended before stays good.
+    pub fn push(&mut self, chunk: &[u8], out: &mut String) -> Result<(), Error> {
+        let kind = self.kind;
+        match &mut self.way {
+            Way::Splice(stream) => stream.push(chunk, |error| classify(kind, error), out),
+            Way::Translate(translation) => translation.decode(out, |decoder, sink| decoder.push(chunk, sink)),
+        }
+    }
+
+    /// The provider ended the stream. Appends what is missing at its end.
+    ///
+    /// # Errors
+    /// It ended before the answer was complete.
+    pub fn end(&mut self, out: &mut String) -> Result<(), Error> {
+        let kind = self.kind;
+        match &mut self.way {
+            Way::Splice(stream) => stream.end(|error| classify(kind, error), out),
+            Way::Translate(translation) => {
+                translation.decode(out, |decoder, sink| decoder.end(sink))?;
+                translation.encoder.end(out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether some of the answer has come.
+    pub fn has_content(&self) -> bool {
+        match &self.way {
+            Way::Splice(stream) => stream.has_content(),
+            Way::Translate(translation) => translation.content,
+        }
+    }
+
+    /// What the answer took, as far as the provider has said.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.way {
+            Way::Splice(stream) => stream.usage(),
+            Way::Translate(translation) => translation.usage,
+        }
+    }
+}
+
+impl Translation {
+    fn decode(
+        &mut self,
+        out: &mut String,
+        read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn crate::chat::Sink) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Self { decoder, encoder, content, usage } = self;
+        let mut sink = |choice: u32, delta: Delta<'_>| {
+            *content |= delta.is_content();
+            if let Delta::Usage(whole) = &delta {
+                *usage = Some(*whole);
+            }
+            // Before the first content there is no answer to keep alive.
+            if *content || delta != Delta::KeepAlive {
+                encoder.push(choice, delta, out);
+            }
+        };
+        read(decoder.as_mut(), &mut sink)
+    }
+}
+
+/// What an error that came inside a 200 means.
+pub(super) fn classify(kind: &dyn Kind, event: Value<'_>) -> Error {
+    Error { status: None, ..kind.error(200, Some(event)) }
+}
+
+/// What ends a stream that broke: an error event and no `[DONE]`, so that no client takes it for complete.
+pub(super) fn break_off(error: &Error, out: &mut String) {
+    openai::error_event(error, out);
+}

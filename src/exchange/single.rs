@@ -1,0 +1,90 @@
+//! Position single: both machines in one filter before the router, for those who can add only that.
+//!
+//! Envoy does not come back to such a filter for a retry, so a request has one attempt; what was learnt from its failure
+//! serves the next request. The operator's routes choose the cluster by the header [`TARGET`].
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::attempt::{Attempt, Upstream};
+use super::gateway::{Gateway, refuse};
+use super::step::{Flow, Machine, Moment, Step, View, Want};
+use crate::error::{Cause, Error};
+use crate::names;
+use crate::route::Plan;
+
+/// Request header that names the provider which was chosen, for the operator's routes to match on.
+const TARGET: &str = "x-gateway-target";
+
+/// One client request, its one attempt, and the answer.
+pub struct Single {
+    gateway: Gateway,
+    upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+    attempt: Option<Attempt>,
+}
+
+impl Single {
+    /// A machine for one request; `upstreams` has every provider of the gateway's configuration.
+    pub fn new(gateway: Gateway, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>) -> Self {
+        Self { gateway, upstreams, attempt: None }
+    }
+}
+
+impl Machine for Single {
+    fn request_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        self.gateway.request_headers(view, end, moment)
+    }
+
+    fn wants_request(&self) -> Want {
+        self.gateway.wants_request()
+    }
+
+    fn request_grows(&mut self, bytes: u64) -> Step {
+        self.gateway.request_grows(bytes)
+    }
+
+    fn request_body(&mut self, body: &[u8], moment: Moment) -> Step {
+        let mut step = self.gateway.request_body(body, moment);
+        if step.flow != Flow::Continue {
+            return step;
+        }
+        let plan = step.properties.iter().find(|(name, _)| *name == names::PLAN);
+        let plan = plan.and_then(|(_, plan)| Plan::decode(plan)).map(Plan::only_first);
+        let upstream = plan.as_ref().and_then(Plan::next_provider).and_then(|name| self.upstreams.get(name));
+        let (Some(plan), Some(upstream)) = (&plan, upstream) else {
+            return refuse(&Error::new(Cause::ServerError, "The gateway has no target for the request."));
+        };
+        let mut attempt = Attempt::new(upstream.clone());
+        let begun = attempt.begin(&plan.encode());
+        let sent = attempt.request_body(body, moment);
+        if sent.flow != Flow::Continue {
+            return sent;
+        }
+        self.attempt = Some(attempt);
+        step.set(TARGET, plan.next_provider().unwrap_or_default());
+        step.set("x-envoy-max-retries", "0");
+        step.headers.extend(sent.headers);
+        step.properties.extend(begun.properties);
+        step.body = sent.body;
+        step
+    }
+
+    fn response_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+        match &mut self.attempt {
+            Some(attempt) => attempt.response_headers(view, end, moment),
+            None => Step::go(),
+        }
+    }
+
+    fn wants_response(&self) -> Want {
+        self.attempt.as_ref().map_or(Want::Nothing, Attempt::wants_response)
+    }
+
+    fn response_grows(&mut self, bytes: u64) -> Step {
+        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(bytes))
+    }
+
+    fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
+        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(bytes, end))
+    }
+}

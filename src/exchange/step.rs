@@ -1,0 +1,168 @@
+//! What a machine tells its host to do.
+
+/// What to do now, in this order: properties, headers, body, flow.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Properties to set.
+    pub properties: Vec<(&'static str, Vec<u8>)>,
+    /// Headers to set, or to remove where there is no value. Of the request or the response, whichever is being handled.
+    pub headers: Vec<(&'static str, Option<String>)>,
+    /// What to put in place of all of the body that the host holds.
+    pub body: Option<String>,
+    /// Whether Envoy is to choose the route again, as properties that it depends on have changed.
+    pub reroute: bool,
+    /// How to go on.
+    pub flow: Flow,
+}
+
+/// How to go on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// Pass on what the host holds.
+    #[default]
+    Continue,
+    /// Keep it, and come back with more.
+    Hold,
+    /// Answer the client.
+    Reply(Reply),
+}
+
+/// An answer that the gateway gives itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers besides `content-type: application/json`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+}
+
+/// What a machine wants of a body that is coming in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Nothing: pass it on.
+    Nothing,
+    /// All of it at once, when it is complete.
+    Whole,
+    /// Each piece as it comes.
+    Pieces,
+}
+
+/// One HTTP stream as a machine: a method for each thing that happens. What a machine does not care for passes.
+pub trait Machine {
+    /// The request's headers are there; `end` if no body follows.
+    fn request_headers(&mut self, _view: &dyn View, _end: bool, _now: Moment) -> Step {
+        Step::go()
+    }
+
+    /// What is wanted of the request's body.
+    fn wants_request(&self) -> Want {
+        Want::Nothing
+    }
+
+    /// So many bytes of a body that is wanted whole are there, and more to come.
+    fn request_grows(&mut self, _bytes: u64) -> Step {
+        Step::hold()
+    }
+
+    /// What [`Self::wants_request`] asked for.
+    fn request_body(&mut self, _body: &[u8], _now: Moment) -> Step {
+        Step::go()
+    }
+
+    /// The answer's headers are there; `end` if no body follows.
+    fn response_headers(&mut self, _view: &dyn View, _end: bool, _now: Moment) -> Step {
+        Step::go()
+    }
+
+    /// What is wanted of the answer's body.
+    fn wants_response(&self) -> Want {
+        Want::Nothing
+    }
+
+    /// So many bytes of an answer that is wanted whole are there, and more to come.
+    fn response_grows(&mut self, _bytes: u64) -> Step {
+        Step::hold()
+    }
+
+    /// What [`Self::wants_response`] asked for; `end` if it was the last.
+    fn response_body(&mut self, _bytes: &[u8], _end: bool) -> Step {
+        Step::go()
+    }
+}
+
+/// What a machine can look at while headers are handled. Each look costs a call to the host.
+pub trait View {
+    /// A header of the request or the response, whichever is being handled. Bytes that are not UTF-8 are replaced.
+    fn header(&self, name: &str) -> Option<String>;
+
+    /// A property that a machine set, on this stream or, for an attempt, on its request.
+    fn property(&self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// What no machine can know by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// Seconds since 1970.
+    pub now: u64,
+    /// Decides what is left to chance.
+    pub seed: u64,
+}
+
+impl Step {
+    /// Pass everything on as it is.
+    pub fn go() -> Self {
+        Self::default()
+    }
+
+    /// Wait for more.
+    pub fn hold() -> Self {
+        Flow::Hold.into()
+    }
+
+    /// The same for a response that has no body and so no place in Envoy to put one: what would have stood there is a
+    /// reply of the gateway's own.
+    pub(super) fn without_body(mut self) -> Self {
+        let Some(body) = self.body.take().filter(|body| !body.is_empty()) else {
+            return self;
+        };
+        let mut reply = Reply { status: 502, headers: Vec::new(), body };
+        for (name, value) in self.headers.drain(..) {
+            match (name, value) {
+                (":status", Some(status)) => reply.status = status.parse().unwrap_or(reply.status),
+                ("content-type" | "content-length", _) | (_, None) => {}
+                (name, Some(value)) => reply.headers.push((name, value)),
+            }
+        }
+        self.flow = Flow::Reply(reply);
+        self
+    }
+
+    /// Sets a header.
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name, Some(value.into())));
+    }
+
+    /// Removes a header.
+    pub fn remove(&mut self, name: &'static str) {
+        self.headers.push((name, None));
+    }
+
+    /// Sets a property.
+    pub fn property(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
+        self.properties.push((name, value.into()));
+    }
+}
+
+impl From<Flow> for Step {
+    fn from(flow: Flow) -> Self {
+        Self { flow, ..Self::default() }
+    }
+}
+
+impl From<Reply> for Step {
+    fn from(reply: Reply) -> Self {
+        Flow::Reply(reply).into()
+    }
+}

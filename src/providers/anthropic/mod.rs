@@ -1,0 +1,66 @@
+//! Anthropic's Messages API.
+//!
+//! <https://platform.claude.com/docs/en/api/messages>. Vertex and Bedrock speak the same language with another envelope.
+
+mod answer;
+mod blocks;
+mod failure;
+mod media;
+mod messages;
+mod models;
+mod request;
+mod stream;
+mod thinking;
+
+use super::{Dropped, Kind, Speech, StreamDecoder, Target, Translator};
+use crate::chat::{Answer, Request};
+use crate::error::Error;
+use crate::json::{Document, Value};
+
+/// The kind `anthropic`.
+#[derive(Debug)]
+pub struct Anthropic;
+
+impl Kind for Anthropic {
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn base_url(&self) -> &'static str {
+        "https://api.anthropic.com"
+    }
+
+    fn path(&self, _target: &Target<'_>) -> String {
+        "/v1/messages".to_owned()
+    }
+
+    fn credential(&self, key: &str) -> (&'static str, String) {
+        ("x-api-key", key.to_owned())
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("anthropic-version", "2023-06-01")]
+    }
+
+    fn speech(&self) -> Speech {
+        Speech::Native(&Anthropic)
+    }
+
+    fn error(&self, status: u16, body: Option<Value<'_>>) -> Error {
+        failure::of_status(status, body)
+    }
+}
+
+impl Translator for Anthropic {
+    fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
+        request::write(request, target, out)
+    }
+
+    fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error> {
+        answer::read(body.root())
+    }
+
+    fn stream(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}

@@ -1,0 +1,239 @@
+//! A request in Anthropic's words.
+//!
+//! <https://platform.claude.com/docs/en/api/messages/create>
+
+use super::super::{Dropped, Target};
+use super::blocks::Schema;
+use super::messages;
+use super::models::{self, Model, Sampling, Thinking};
+use super::thinking::Plan;
+use crate::chat::{Format, Request, Tool, ToolChoice};
+use crate::error::Error;
+use crate::json::{Str, Value, Writer};
+
+/// Writes the body for `request` to `out`.
+///
+/// # Errors
+/// There is something in it that Anthropic has no word for and that cannot be left out.
+pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
+    messages::check(&request.messages)?;
+    let model = models::find(target.model);
+    let mut dropped = Dropped::new();
+    let others = Others::take(request, &mut dropped)?;
+    let plan = Plan::new(request, &model, &mut dropped);
+    let sampling = Samplers::choose(request, &others, &model, &plan, &mut dropped);
+    let (schema, instruction) = format(request.format.as_ref(), &model, &mut dropped);
+    Writer::new(out).object(|w| {
+        w.field("model", target.model);
+        w.field("max_tokens", &plan.max_tokens);
+        messages::write_system(request, instruction, w);
+        messages::write(&request.messages, model.thinking != Thinking::No, w);
+        write_tools(request, &model, &mut dropped, w);
+        plan.write(w);
+        if plan.effort.is_some() || schema.is_some() {
+            w.name("output_config").object(|w| {
+                w.field_some("effort", &plan.effort);
+                if let Some(schema) = schema {
+                    w.name("format").object(|w| {
+                        w.field("type", "json_schema");
+                        w.field("schema", &schema);
+                    });
+                }
+            });
+        }
+        sampling.write(w);
+        write_stop(&request.stop, &mut dropped, w);
+        if let Some(user) = &others.user {
+            w.name("metadata").object(|w| w.field("user_id", user));
+        }
+        w.field_some("service_tier", &service_tier(request.service_tier.as_ref(), &mut dropped));
+        w.field_some("cache_control", &others.cache_control);
+        if request.stream {
+            w.field("stream", &true);
+        }
+    });
+    dropped.sort_unstable();
+    dropped.dedup();
+    Ok(dropped)
+}
+
+/// What Anthropic knows of the members that the vocabulary has no word for.
+#[derive(Default)]
+struct Others<'a> {
+    top_k: Option<Value<'a>>,
+    cache_control: Option<Value<'a>>,
+    user: Option<Str<'a>>,
+}
+
+impl<'a> Others<'a> {
+    fn take(request: &Request<'a>, dropped: &mut Dropped) -> Result<Self, Error> {
+        let mut taken = Self { user: request.user.clone(), ..Self::default() };
+        for (name, value) in request.others.iter().filter(|(_, value)| !value.is_null()) {
+            match &*name.decode() {
+                "n" if value.as_u64() != Some(1) => {
+                    return Err(Error::bad_request("Anthropic gives one answer to a request, not `n`", "n"));
+                }
+                "top_k" => taken.top_k = Some(*value),
+                "cache_control" => taken.cache_control = Some(*value),
+                // OpenAI's name for the end user since `user` is deprecated.
+                "safety_identifier" => taken.user = taken.user.or_else(|| value.as_str()),
+                "metadata" => {
+                    taken.user = taken.user.or_else(|| value.get("user_id").and_then(Value::as_str));
+                    if value.members().any(|(name, _)| name != "user_id") {
+                        dropped.push("metadata".to_owned());
+                    }
+                }
+                name if says_nothing(name, *value) => {}
+                name => dropped.push(name.to_owned()),
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// Whether the parameter is what it would be without being said.
+fn says_nothing(name: &str, value: Value<'_>) -> bool {
+    match name {
+        "n" | "stream_options" => true,
+        "frequency_penalty" | "presence_penalty" | "top_logprobs" => value.as_f64() == Some(0.0),
+        "logprobs" | "store" => value.as_bool() == Some(false),
+        "logit_bias" => value.members().next().is_none(),
+        "verbosity" => value.as_str().is_some_and(|word| word == "medium"),
+        "modalities" => value.elements().all(|word| word.as_str().is_some_and(|word| word == "text")),
+        _ => false,
+    }
+}
+
+/// `temperature`, `top_p` and `top_k`, as far as the model takes them.
+struct Samplers<'a> {
+    temperature: Option<Value<'a>>,
+    top_p: Option<Value<'a>>,
+    top_k: Option<Value<'a>>,
+}
+
+impl<'a> Samplers<'a> {
+    fn choose(request: &Request<'a>, others: &Others<'a>, model: &Model, plan: &Plan, dropped: &mut Dropped) -> Self {
+        let Self { mut temperature, mut top_p, mut top_k } =
+            Self { temperature: request.temperature, top_p: request.top_p, top_k: others.top_k };
+        // 1 is the default of `temperature` and `top_p`: without it nothing is lost.
+        let is_default = |value: &Value<'_>| value.as_f64() == Some(1.0);
+        let mut drop = |name: &str, value: &mut Option<Value<'_>>| {
+            if value.take().is_some_and(|value| name == "top_k" || !is_default(&value)) {
+                dropped.push(name.to_owned());
+            }
+        };
+        // "Thinking isn't compatible with temperature or top_k modifications"; top_p may be 0.95 to 1.
+        if plan.thinks() || model.sampling == Sampling::No {
+            drop("temperature", &mut temperature);
+            drop("top_k", &mut top_k);
+            if model.sampling == Sampling::No || top_p.and_then(Value::as_f64).is_some_and(|top_p| top_p < 0.95) {
+                drop("top_p", &mut top_p);
+            }
+        }
+        // "`temperature` and `top_p` cannot both be specified for this model": https://github.com/BerriAI/litellm/issues/15097
+        if model.sampling == Sampling::OneOf && temperature.is_some() && top_p.is_some() {
+            if temperature.as_ref().is_some_and(is_default) {
+                temperature = None;
+            } else {
+                drop("top_p", &mut top_p);
+            }
+        }
+        // OpenAI's scale ends at 2, Anthropic's at 1: the hottest there is, and said so.
+        if temperature.and_then(Value::as_f64).is_some_and(|temperature| temperature > 1.0) {
+            drop("temperature", &mut temperature);
+        }
+        Self { temperature, top_p, top_k }
+    }
+
+    fn write(&self, w: &mut Writer<'_>) {
+        w.field_some("temperature", &self.temperature);
+        w.field_some("top_p", &self.top_p);
+        w.field_some("top_k", &self.top_k);
+    }
+}
+
+/// The schema that the model holds to, or what it is told instead. Only schemas that are strict by OpenAI's rules are what
+/// Anthropic accepts: every object closed.
+fn format<'a>(
+    format: Option<&Format<'a>>,
+    model: &Model,
+    dropped: &mut Dropped,
+) -> (Option<Value<'a>>, Option<String>) {
+    let instruction = match format {
+        None => return (None, None),
+        Some(Format::JsonSchema { schema, strict: true, .. }) if model.schemas => return (Some(*schema), None),
+        Some(Format::JsonSchema { schema, .. }) => {
+            format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {}", schema.raw())
+        }
+        Some(Format::JsonObject) => "Answer with one JSON object, and with nothing else, not even a code fence.".into(),
+    };
+    dropped.push("response_format".to_owned());
+    (None, Some(instruction))
+}
+
+fn write_tools(request: &Request<'_>, model: &Model, dropped: &mut Dropped, w: &mut Writer<'_>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    w.name("tools").array(|w| request.tools.iter().for_each(|tool| write_tool(tool, model, dropped, w)));
+    let one_by_one = request.parallel_tool_calls == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        Some(ToolChoice::Required | ToolChoice::Tool(_)) if !model.forced_tools => {
+            dropped.push("tool_choice".to_owned());
+            ("auto", None)
+        }
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Auto) => ("auto", None),
+        None if one_by_one => ("auto", None),
+        None => return,
+    };
+    w.name("tool_choice").object(|w| {
+        w.field("type", kind);
+        w.field_some("name", &name);
+        if one_by_one && kind != "none" {
+            w.field("disable_parallel_tool_use", &true);
+        }
+    });
+}
+
+fn write_tool(tool: &Tool<'_>, model: &Model, dropped: &mut Dropped, w: &mut Writer<'_>) {
+    w.object(|w| {
+        w.field("name", &tool.name);
+        w.field_some("description", &tool.description);
+        w.field("input_schema", &Schema(tool.parameters));
+        match tool.strict {
+            Some(true) if model.schemas => w.field("strict", &true),
+            Some(true) => dropped.push("tools.strict".to_owned()),
+            _ => {}
+        }
+        w.field_some("cache_control", &tool.cache);
+    });
+}
+
+/// "stop_sequences: each stop sequence must contain non-whitespace"
+fn write_stop(stop: &[Str<'_>], dropped: &mut Dropped, w: &mut Writer<'_>) {
+    if stop.iter().any(Str::is_blank) {
+        dropped.push("stop".to_owned());
+    }
+    let mut stop = stop.iter().filter(|text| !text.is_blank()).peekable();
+    if stop.peek().is_some() {
+        w.name("stop_sequences").array(|w| stop.for_each(|text| w.value(text)));
+    }
+}
+
+/// <https://platform.claude.com/docs/en/api/service-tiers>
+fn service_tier(tier: Option<&Str<'_>>, dropped: &mut Dropped) -> Option<&'static str> {
+    match &*tier?.decode() {
+        "auto" | "priority" => Some("auto"),
+        "default" | "standard" | "standard_only" => Some("standard_only"),
+        _ => {
+            dropped.push("service_tier".to_owned());
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

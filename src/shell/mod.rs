@@ -1,0 +1,105 @@
+//! The only part that knows Envoy: reads the host, asks the machine, does what it says.
+//!
+//! <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>
+//!
+//! Envoy loads the module once per worker and calls it for every filter that names it; a filter's configuration says at
+//! which position it stands.
+
+mod host;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use log::{error, info};
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType};
+
+use self::stream::Stream;
+use crate::config::{Config, Mistake, Module, Position, Provider};
+use crate::exchange::{Attempt, Gateway, Single, Upstream};
+
+#[allow(unsafe_code)] // The macro exports the module's entry point.
+mod entry {
+    proxy_wasm::main! {{
+        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+        proxy_wasm::set_root_context(|_| Box::new(super::Root { role: None }));
+    }}
+}
+
+/// One filter of Envoy's configuration.
+struct Root {
+    role: Option<Role>,
+}
+
+enum Role {
+    Gateway(Rc<Config>),
+    Provider(Rc<Upstream>),
+    Single(Rc<Config>, Rc<BTreeMap<String, Rc<Upstream>>>),
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// `false` makes Envoy refuse the configuration, and keep the one before.
+    fn on_configure(&mut self, size: usize) -> bool {
+        let json = host::buffer(BufferType::PluginConfiguration, 0, size);
+        match configure(&json) {
+            Ok(role) => {
+                self.role = Some(role);
+                true
+            }
+            Err(reasons) => {
+                for reason in reasons {
+                    error!("model-gateway: {reason}");
+                }
+                false
+            }
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match self.role.as_ref()? {
+            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone()), id)),
+            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone()), id)),
+            Role::Single(config, upstreams) => {
+                Box::new(Stream::new(Single::new(Gateway::new(config.clone()), upstreams.clone()), id))
+            }
+        })
+    }
+}
+
+fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
+    let module: Module =
+        serde_json::from_slice(json).map_err(|error| vec![format!("plugin configuration: {error}")])?;
+    let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
+    let upstream = |provider: &Provider| {
+        let upstream = Upstream::new(provider, |variable| std::env::var(variable).ok());
+        upstream.map(Rc::new).map_err(|mistake| vec![describe(&mistake)])
+    };
+    info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());
+    Ok(match module.position {
+        Position::Gateway => Role::Gateway(Rc::new(config)),
+        Position::Provider => {
+            let name = module.provider.unwrap_or_default();
+            let provider = config.providers.get(&name);
+            Role::Provider(upstream(
+                provider.ok_or_else(|| vec![format!("provider: `{name}` is not in config.providers")])?,
+            )?)
+        }
+        Position::Single => {
+            let named = |(name, provider): (&String, &Provider)| Ok((name.clone(), upstream(provider)?));
+            let upstreams = config.providers.iter().map(named).collect::<Result<_, Vec<String>>>()?;
+            Role::Single(Rc::new(config), Rc::new(upstreams))
+        }
+    })
+}
+
+fn describe(mistake: &Mistake) -> String {
+    format!("config.{}: {}", mistake.path, mistake.message)
+}

@@ -1,0 +1,62 @@
+//! One HTTP stream, call by call: whatever stands at this position is asked, and its answer done.
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::host::{self, Half};
+use crate::exchange::{Machine, Want};
+
+pub(super) struct Stream<M> {
+    machine: M,
+    /// Differs from stream to stream, for what is left to chance.
+    id: u32,
+    /// How much of the answer that Envoy holds the machine has seen already, in bytes.
+    seen: usize,
+}
+
+impl<M: Machine> Stream<M> {
+    pub fn new(machine: M, id: u32) -> Self {
+        Self { machine, id, seen: 0 }
+    }
+}
+
+impl<M> Context for Stream<M> {}
+
+impl<M: Machine> HttpContext for Stream<M> {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let step = self.machine.request_headers(&Half::Request, end, host::moment(self.id));
+        host::apply(Half::Request, step, 0)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let step = match self.machine.wants_request() {
+            Want::Nothing => return Action::Continue,
+            Want::Whole | Want::Pieces if !end => self.machine.request_grows(size as u64),
+            Want::Whole | Want::Pieces => {
+                let body = host::body(Half::Request, 0, size);
+                self.machine.request_body(&body, host::moment(self.id))
+            }
+        };
+        host::apply(Half::Request, step, size)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let step = self.machine.response_headers(&Half::Response, end, host::moment(self.id));
+        host::apply(Half::Response, step, 0)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        let wanted = self.machine.wants_response();
+        let step = match wanted {
+            Want::Nothing => return Action::Continue,
+            Want::Whole if !end => self.machine.response_grows(size as u64),
+            Want::Whole | Want::Pieces => {
+                let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
+                self.machine.response_body(&bytes, end)
+            }
+        };
+        let action = host::apply(Half::Response, step, size);
+        self.seen = if action == Action::Pause && wanted == Want::Pieces { size } else { 0 };
+        action
+    }
+}

@@ -1,0 +1,14 @@
+//! OpenAI's dialect on both sides: the bytes go through as they came, but for the few spans that must differ.
+//!
+//! Members that the gateway has never heard of survive, and nothing is written again. What is found on the way (usage,
+//! errors, the end) is told to the caller; nothing here decides what follows from it.
+
+mod answer;
+mod patch;
+mod request;
+mod stream;
+mod usage;
+
+pub use self::answer::answer;
+pub use self::request::{Facts, request};
+pub use self::stream::Stream;
