@@ -136,7 +136,8 @@ impl Said {
     fn text(&self) -> String {
         let line = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // [time][thread][level][component] [source file] what it is about
-        let text = line.rsplit_once(".cc:").and_then(|(_, rest)| rest.split_once("] ")).map(|(_, text)| text.to_owned());
+        let text =
+            line.rsplit_once(".cc:").and_then(|(_, rest)| rest.split_once("] ")).map(|(_, text)| text.to_owned());
         text.unwrap_or(line)
     }
 }
