@@ -187,6 +187,18 @@ fn thoughts_come_back_as_they_were() {
     );
     let (body, _) = write(HAIKU_3, &request).unwrap();
     assert_eq!(body["messages"][1]["content"], json!([{"type":"text","text":"x"}]));
+
+    let thinks = || thought("t", Some("s"));
+    let turn = |first: Vec<Part<'static>>, second: Vec<Part<'static>>| {
+        let turns = [user("q"), message(Role::Assistant, first), message(Role::Assistant, second)];
+        let (body, _) = write(SONNET_4_5, &Request { messages: turns.into(), ..Request::default() }).unwrap();
+        let blocks = body["messages"][1]["content"].as_array().cloned().unwrap_or_default();
+        blocks.iter().map(|block| block["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(turn(vec![thinks()], vec![]), [""; 0]);
+    assert_eq!(turn(vec![thinks(), text("a"), thinks()], vec![thinks()]), ["thinking", "text"]);
+    assert_eq!(turn(vec![thinks(), text("a")], vec![thinks(), text("b")]), ["thinking", "text", "thinking", "text"]);
+    assert_eq!(turn(vec![text("a")], vec![thinks(), text("b")]), ["text", "text"]);
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn comments_keep_it_alive_and_the_last_blank_line_may_be_missing() {
     let (seen, result) = replay(stream.trim_end());
     assert_eq!(
         (seen, result),
-        (vec!["alive", "start msg_1", "finish Stop end_turn", END].iter().map(<_>::to_string).collect(), Ok(()))
+        (["alive", "start msg_1", "finish Stop end_turn", END].iter().map(<_>::to_string).collect(), Ok(()))
     );
 }
 
