@@ -110,6 +110,8 @@ fn thoughts() {
         r#"{"type":"content_block_stop","index":0}"#,
         r#"{"type":"content_block_start","index":1,"content_block":{"type":"redacted_thinking","data":"x\/y"}}"#,
         r#"{"type":"content_block_stop","index":1}"#,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+        r#"{"type":"content_block_stop","index":1}"#,
         r#"{"type":"content_block_start","index":2,"content_block":{"type":"thinking","thinking":"t","signature":"s"}}"#,
         r#"{"type":"content_block_stop","index":2}"#,
         r#"{"type":"content_block_start","index":3,"content_block":{"type":"thinking","thinking":""}}"#,
