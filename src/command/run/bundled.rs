@@ -11,6 +11,9 @@ pub const TEXT: &str = include_str!("../../../envoy/model-gateway.yaml");
 /// What it is called where a file would be.
 pub const NAME: &str = "envoy/model-gateway.yaml";
 
+/// The variable that holds the key for simulated providers, who want one like the real ones and take any.
+pub const MOCK_KEY: &str = "MOCK_API_KEY";
+
 /// The bundled configuration, with what was chosen for each provider.
 pub struct Bundled {
     /// The configuration.
@@ -54,7 +57,7 @@ mod tests {
         assert_eq!(providers["openai"].servers[0].authority(), "api.openai.com");
         assert_eq!(providers["openai"].api_key.as_ref().unwrap().variable(), Some("OPENAI_API_KEY"));
         assert_eq!(providers["anthropic"].servers[0].authority(), "127.0.0.1:7");
-        assert!(providers["anthropic"].api_key.is_none());
+        assert_eq!(providers["anthropic"].api_key.as_ref().unwrap().variable(), Some(super::MOCK_KEY));
         assert_eq!(bundled.told.len(), 2);
     }
 }

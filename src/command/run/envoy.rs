@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{Instant, sleep};
 
 use super::admin::{Admin, Followed};
+use super::bundled::MOCK_KEY;
 
 /// An Envoy that was started.
 pub struct Envoy {
@@ -55,6 +56,7 @@ impl Envoy {
         if let Some(workers) = options.workers {
             command.args(["--concurrency", &workers.to_string()]);
         }
+        command.env(MOCK_KEY, std::env::var_os(MOCK_KEY).unwrap_or_else(|| "mock".into()));
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let started = command.spawn();
         let mut child = started.map_err(|error| format!("{}: {error}", options.binary.display()))?;
@@ -127,18 +129,18 @@ impl Said {
         let mut lines = BufReader::new(lines).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             eprintln!("{line}");
-            if line.contains("rejected") || line.contains("[error]") || line.contains("Error") {
+            if line.contains("update rejected: ") {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = line;
             }
         }
     }
 
+    /// Without what stands before it: `[time][thread][level][component] [file.cc:line] `.
     fn text(&self) -> String {
-        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // [time][thread][level][component] [source file] what it is about
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text =
-            line.rsplit_once(".cc:").and_then(|(_, rest)| rest.split_once("] ")).map(|(_, text)| text.to_owned());
-        text.unwrap_or(line)
+            line.split_once(".cc:").and_then(|(_, rest)| rest.split_once("] ")).map_or(&**line, |(_, text)| text);
+        text.trim_start_matches("Filesystem config update rejected: ").to_owned()
     }
 }
 

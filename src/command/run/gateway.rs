@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use model_gateway::config::Config;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::admin::Followed;
@@ -116,6 +118,13 @@ impl Gateway {
             self.files.put_listeners(version, listeners.clone())?;
         }
         outcome
+    }
+
+    /// Passes `signal` on to Envoy, and waits for its end; the code that it ended with.
+    pub async fn end(&mut self, signal: Signal) -> ExitCode {
+        self.envoy.signal(signal);
+        let code = self.envoy.ended().await.and_then(|status| status.code());
+        code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
     }
 
     /// Where requests can go comes before what sends them there.

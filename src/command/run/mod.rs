@@ -11,7 +11,7 @@ mod gateway;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,10 +91,7 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(PathBuf, Follo
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            signal = stop.asked() => {
-                gateway.envoy.signal(signal);
-                return Ok(code(gateway.envoy.ended().await));
-            }
+            signal = stop.asked() => return Ok(gateway.end(signal).await),
             status = gateway.envoy.ended() => {
                 let status = status.map_or_else(String::new, |status| format!(": {status}"));
                 return Err(format!("Envoy ended by itself{status}"));
@@ -104,8 +101,16 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(PathBuf, Follo
         if let Some((file, follow)) = &mut follow
             && let Some(text) = follow.look()
         {
-            let told = change(&mut gateway, file, text).await;
-            eprintln!("{told}");
+            let asked = tokio::select! {
+                told = change(&mut gateway, file, text) => {
+                    eprintln!("{told}");
+                    None
+                }
+                signal = stop.asked() => Some(signal),
+            };
+            if let Some(signal) = asked {
+                return Ok(gateway.end(signal).await);
+            }
         }
     }
 }
@@ -122,7 +127,7 @@ async fn change(gateway: &mut Gateway, file: &Path, text: &str) -> String {
     }
     let told = format!("{name}: reloaded; {}", summary(&loaded));
     match gateway.needs_restart(&loaded.config) {
-        Some(what) => format!("{told}; {what} stays as it was until a restart"),
+        Some(what) => format!("{told}; {what} will change with a restart only"),
         None => told,
     }
 }
@@ -155,11 +160,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
-}
-
-fn code(status: Option<ExitStatus>) -> ExitCode {
-    let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
-    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// The signals that end the command.
