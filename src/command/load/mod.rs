@@ -3,6 +3,7 @@
 mod shape;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub struct Loaded {
     /// What it means.
     pub config: Config,
     name: String,
-    lines: std::collections::BTreeMap<String, usize>,
+    lines: BTreeMap<String, usize>,
 }
 
 /// All that is wrong with a file, in the order of its lines.
@@ -79,6 +80,17 @@ pub fn schema() -> Value {
 }
 
 impl Loaded {
+    /// What `file` means, which `name` stands for.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of(name: &str, file: File) -> Result<Self, Mistakes> {
+        match Config::check(&file) {
+            Ok(config) => Ok(Self { file, config, name: name.to_owned(), lines: BTreeMap::new() }),
+            Err(mistakes) => Err(Mistakes::sorted(name, mistakes.into_iter().map(|mistake| (1, mistake)).collect())),
+        }
+    }
+
     /// Checks that every environment variable that the file names has a value.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ use super::{Render, extension, host_and_port, typed, wasm};
 pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
     let mut cluster = json!({
         "name": provider.name,
-        "type": discovery(&provider.servers),
         "connect_timeout": render.config.connect_timeout.to_proto(),
         // An answer that is held until it is complete fits.
         "per_connection_buffer_limit_bytes": render.config.body_limit.max(HELD),
@@ -29,23 +28,21 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
         },
     });
-    if provider.servers.iter().any(|server| ip(server).is_none()) {
-        cluster["dns_lookup_family"] = "V4_PREFERRED".into();
-        cluster["respect_dns_ttl"] = true.into();
+    if provider.servers.iter().all(|server| ip(server).is_some()) {
+        cluster["type"] = "STATIC".into();
+    } else {
+        let settings = json!({
+            "dns_lookup_family": "V4_PREFERRED",
+            "respect_dns_ttl": true,
+            // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
+            "all_addresses_in_single_endpoint": provider.servers.len() == 1,
+        });
+        cluster["cluster_type"] = extension("envoy.clusters.dns", "clusters.dns.v3.DnsCluster", settings);
     }
     if provider.servers.iter().any(|server| server.tls) {
         cluster["transport_socket"] = tls(render, &provider.servers);
     }
     cluster
-}
-
-fn discovery(servers: &[BaseUrl]) -> &'static str {
-    match servers {
-        _ if servers.iter().all(|server| ip(server).is_some()) => "STATIC",
-        // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
-        [_] => "LOGICAL_DNS",
-        _ => "STRICT_DNS",
-    }
 }
 
 fn endpoint(server: &BaseUrl) -> Value {

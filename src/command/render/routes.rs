@@ -16,7 +16,8 @@ pub fn routes(render: &Render<'_>) -> Value {
     json!({
         "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
         "virtual_hosts": [{ "name": "gateway", "domains": ["*"], "routes": routes }],
-        // The gateway is no one's business but its operator's; what a provider calls itself is nobody's.
+        // Who asks is no provider's business, and what software answers no client's.
+        "request_headers_to_remove": ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"],
         "response_headers_to_remove": ["server"],
     })
 }
