@@ -151,7 +151,7 @@ impl Attempt {
             ));
         }
         match kind.speech() {
-            Speech::OpenAi => splice::answer(body, &course.plan.model, |body| classify(kind, body.root()), out),
+            Speech::OpenAi => splice::answer(body, &course.plan.model, |error| classify(kind, error), out),
             Speech::Native(translator) => {
                 let document = Document::parse(body)
                     .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
