@@ -9,8 +9,10 @@ use super::{Render, extension, host_and_port, typed, wasm};
 
 /// The cluster of `provider`, which has its name.
 pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
+    let (how, discovery) = discovery(&provider.servers);
     let mut cluster = json!({
         "name": provider.name,
+        how: discovery,
         "connect_timeout": render.config.connect_timeout.to_proto(),
         // An answer that is held until it is complete fits.
         "per_connection_buffer_limit_bytes": render.config.body_limit.max(HELD),
@@ -28,25 +30,28 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
         },
     });
-    if provider.servers.iter().all(|server| ip(server).is_some()) {
-        cluster["type"] = "STATIC".into();
-    } else {
-        let settings = json!({
-            "dns_lookup_family": "V4_PREFERRED",
-            "respect_dns_ttl": true,
-            // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
-            "all_addresses_in_single_endpoint": provider.servers.len() == 1,
-        });
-        cluster["cluster_type"] = extension("envoy.clusters.dns", "clusters.dns.v3.DnsCluster", settings);
-    }
     if provider.servers.iter().any(|server| server.tls) {
         cluster["transport_socket"] = tls(render, &provider.servers);
     }
     cluster
 }
 
+/// How Envoy finds the servers: the member that says so.
+fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
+    if servers.iter().all(|server| ip(server).is_some()) {
+        return ("type", "STATIC".into());
+    }
+    let settings = json!({
+        "dns_lookup_family": "V4_PREFERRED",
+        "respect_dns_ttl": true,
+        // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
+        "all_addresses_in_single_endpoint": servers.len() == 1,
+    });
+    ("cluster_type", extension("envoy.clusters.dns", "clusters.dns.v3.DnsCluster", settings))
+}
+
 fn endpoint(server: &BaseUrl) -> Value {
-    json!({ "endpoint": { "address": host_and_port(&server.host, server.port), "hostname": server.host } })
+    json!({ "endpoint": { "address": host_and_port(&server.host, server.port) } })
 }
 
 fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
