@@ -1,5 +1,7 @@
 //! Commands that run for as long as a test does.
 
+#![allow(clippy::unwrap_used, missing_docs)] // Tests may, and their helpers with them.
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -104,7 +106,7 @@ impl Running {
         for variable in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "MOCK_API_KEY"] {
             run.env_remove(variable);
         }
-        Some(Self::start(run, &["run"], "serving on "))
+        Some(Self::start(run, &["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], "serving on "))
     }
 
     /// Waits until the command has said where it is, after `announced`.

@@ -30,8 +30,9 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
         },
     });
-    if provider.servers.iter().any(|server| server.tls) {
-        cluster["transport_socket"] = tls(render, &provider.servers);
+    let socket = provider.servers.iter().any(|server| server.tls).then(|| tls(render, &provider.servers));
+    if let (Value::Object(members), Some(socket)) = (&mut cluster, socket) {
+        members.insert("transport_socket".to_owned(), socket);
     }
     cluster
 }
@@ -82,17 +83,22 @@ fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
 }
 
 fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
-    let mut validation = json!({ "trusted_ca": { "filename": render.authorities } });
-    let mut context = json!({});
+    let authorities = json!({ "filename": render.authorities });
     let addresses: Vec<IpAddr> = servers.iter().filter_map(ip).collect();
-    if addresses.len() == servers.len() {
-        let names = addresses.iter().map(|ip| json!({ "san_type": "IP_ADDRESS", "matcher": { "exact": ip } }));
-        validation["match_typed_subject_alt_names"] = names.collect();
+    let context = if addresses.len() == servers.len() {
+        // No name to ask for: the certificate must be for the address.
+        let named = addresses.iter().map(|ip| json!({ "san_type": "IP_ADDRESS", "matcher": { "exact": ip } }));
+        let named: Value = named.collect();
+        json!({ "common_tls_context": {
+            "validation_context": { "trusted_ca": authorities, "match_typed_subject_alt_names": named },
+        }})
     } else {
-        context["auto_host_sni"] = true.into();
-        context["auto_sni_san_validation"] = true.into();
-    }
-    context["common_tls_context"] = json!({ "validation_context": validation });
+        json!({
+            "auto_host_sni": true,
+            "auto_sni_san_validation": true,
+            "common_tls_context": { "validation_context": { "trusted_ca": authorities } },
+        })
+    };
     extension("envoy.transport_sockets.tls", "transport_sockets.tls.v3.UpstreamTlsContext", context)
 }
 
