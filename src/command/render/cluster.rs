@@ -14,8 +14,6 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
         "name": provider.name,
         how: discovery,
         "connect_timeout": render.config.connect_timeout.to_proto(),
-        // An answer that is held until it is complete fits.
-        "per_connection_buffer_limit_bytes": render.config.body_limit.max(HELD),
         // Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
         "circuit_breakers": { "thresholds": [{
             "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
@@ -107,5 +105,3 @@ fn ip(server: &BaseUrl) -> Option<IpAddr> {
 }
 
 const UNLIMITED: u32 = 1_000_000;
-/// Enough for any answer of a model, whatever the limit for requests.
-const HELD: u64 = 16 << 20;
