@@ -107,7 +107,7 @@ providers:
   openai: { kind: openai, api_key: "${TEST_KEY_ONE}" }
   anthropic: { kind: anthropic, api_key: "${TEST_KEY_TWO}" }
   plain: { kind: openai, base_url: "http://localhost:8000/v1" }
-  several: { kind: openai, base_urls: ["https://a.example/v1", "https://b.example:8443/v1"] }
+  several: { kind: openai, base_urls: ["https://a.example/v1", "https://a.example:8443/v1"] }
   address: { kind: openai, base_url: "https://[2001:db8::1]/v1" }
 models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }

@@ -22,6 +22,7 @@ fn a_hundred_clients_half_of_them_falling_back() {
     let gateway = Gateway::start(&format!(
         r#"
 workers: 2
+forward_headers: ["x-mock*"]
 log: "off"
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
@@ -66,7 +67,7 @@ async fn client(address: String, number: usize, until: Instant) -> BTreeMap<Stri
             [("openai-first", "x-mock-openai"), ("anthropic-then-openai", "x-mock-anthropic")][turn / 2 % 2];
         let failing = turn.is_multiple_of(2);
         let directive = if failing { FAILURES[turn / 4 % FAILURES.len()] } else { "words=20" };
-        let stream = turn / 8 % 2 == 0;
+        let stream = (turn / 8).is_multiple_of(2);
         let ask = Ask {
             address: address.clone(),
             path: "/v1/chat/completions".to_owned(),

@@ -22,6 +22,11 @@ impl BaseUrl {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
+
+    /// Whether a request that was addressed to this one is good for `other` too. Over TLS a server looks at the name.
+    pub(super) fn serves_as(&self, other: &Self) -> bool {
+        self.tls == other.tls && self.path == other.path && (!self.tls || self.host == other.host)
+    }
 }
 
 impl FromStr for BaseUrl {

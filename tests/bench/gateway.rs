@@ -20,6 +20,7 @@ fn main() {
     let gateway = Gateway::start(&format!(
         r#"
 workers: 1
+forward_headers: ["x-mock*"]
 log: "off"
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}

@@ -4,7 +4,7 @@ use super::field::{Field, coded};
 use super::message::Reader;
 use crate::chat::{Format, Reasoning, Request, Tool, ToolChoice};
 use crate::error::{Cause, Error};
-use crate::json::{Document, Kind, Str, Value};
+use crate::json::{Document, Kind, Str};
 
 /// Reads a request into the neutral vocabulary.
 ///
@@ -15,7 +15,6 @@ pub fn request<'a>(document: &'a Document<'a>) -> Result<Request<'a>, Error> {
     if root.kind() != Kind::Object {
         return Err(Error::new(Cause::BadRequest, "The body of the request has to be a JSON object."));
     }
-    once(root)?;
     let mut read = Read::default();
     for (name, value) in root.members().filter(|(_, value)| !value.is_null()) {
         let known = read.member(&Field::top(&name.decode(), value), &name.decode())?;
@@ -90,23 +89,6 @@ impl<'a> Read<'a> {
         request.tool_choice = request.tool_choice.or(self.function_call);
         request.reasoning = self.thinking.or(self.reasoning).or(self.effort);
         Ok(request)
-    }
-}
-
-/// Refuses a member that is there twice: what was checked of one could be circumvented with the other.
-fn once(root: Value<'_>) -> Result<(), Error> {
-    let mut names: Vec<Str<'_>> = root.members().map(|(name, _)| name).collect();
-    names.sort_unstable_by(|a, b| a.decode().cmp(&b.decode()));
-    let twice = names.windows(2).find_map(|pair| match pair {
-        [a, b] if a.decode() == b.decode() => Some(a.decode()),
-        _ => None,
-    });
-    match twice {
-        Some(name) => {
-            let name: String = name.chars().take(64).collect();
-            Err(coded(format!("Duplicate parameter: '{name}'."), name, "invalid_request"))
-        }
-        None => Ok(()),
     }
 }
 

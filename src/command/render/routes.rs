@@ -50,7 +50,7 @@ fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
         "match": { path: endpoint.path },
         // Whatever a filter holds is bound by it, answers too. Past the module's own limit for requests, so that the
         // module is the one to refuse.
-        "request_body_buffer_limit": (render.config.body_limit + SLACK).max(HELD),
+        "request_body_buffer_limit": render.config.body_limit.max(render.config.answer_limit()) + SLACK,
         "route": {
             "cluster_specifier_plugin": NEXT_CLUSTER,
             // The module asks for less, by `x-envoy-upstream-rq-timeout-ms` and `x-envoy-upstream-rq-per-try-timeout-ms`.
@@ -100,5 +100,3 @@ fn nowhere() -> Value {
 const NEXT_CLUSTER: &str = "next_cluster";
 /// A chunk that arrives before the module can refuse it.
 const SLACK: u64 = 1 << 20;
-/// Enough for any answer of a model, whatever the limit for requests.
-const HELD: u64 = 16 << 20;

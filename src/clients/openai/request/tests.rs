@@ -400,9 +400,3 @@ fn mistakes_are_named_as_openai_names_them() {
         "Invalid 'messages[1].content[1].file.file_id': files uploaded beforehand cannot be used with this model; send file_data.",
     );
 }
-
-#[test]
-fn members_that_are_there_twice_are_refused() {
-    let body = format!(r#"{{"messages":[{HI}],"n":1,"mess\u0061ges":[{HI}]}}"#);
-    check_mistake(&body, "messages", "invalid_request", "Duplicate parameter: 'messages'.");
-}
