@@ -44,6 +44,8 @@ enum Command {
     Run {
         /// The configuration file. Default: real providers for the keys in the environment, simulated ones for the others.
         file: Option<PathBuf>,
+        #[command(flatten)]
+        addresses: run::Addresses,
     },
     /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Check { file } => check(&file),
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
-        Command::Run { file } => run_command(file.as_deref(), module, envoy),
+        Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
     };
@@ -91,10 +93,15 @@ fn render_command(file: &Path, out: Option<&Path>, module: Option<PathBuf>) -> O
     }
 }
 
-fn run_command(file: Option<&Path>, module: Option<PathBuf>, envoy: Option<PathBuf>) -> Outcome {
+fn run_command(
+    file: Option<&Path>,
+    addresses: run::Addresses,
+    module: Option<PathBuf>,
+    envoy: Option<PathBuf>,
+) -> Outcome {
     let parts =
         run::Parts { module: tools::module(module)?, envoy: tools::envoy(envoy)?, authorities: render::authorities() };
-    run::run(file, parts)
+    run::run(file, addresses, parts)
 }
 
 fn print(text: &str) -> Outcome {

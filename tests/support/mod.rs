@@ -1,6 +1,8 @@
 //! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
+pub mod load;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::PathBuf;

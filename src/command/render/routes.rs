@@ -10,8 +10,7 @@ use super::{Render, extension, typed};
 
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
-    let own = ENDPOINTS.iter().flat_map(|endpoint| matches(endpoint).into_iter().map(move |found| (endpoint, found)));
-    let mut routes: Vec<Value> = own.map(|(endpoint, found)| route(render, endpoint, found)).collect();
+    let mut routes: Vec<Value> = ENDPOINTS.iter().map(|endpoint| route(render, endpoint)).collect();
     routes.push(nowhere());
     json!({
         "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
@@ -43,21 +42,15 @@ fn next_cluster(render: &Render<'_>) -> Value {
     )
 }
 
-fn matches(endpoint: &Endpoint) -> Vec<Value> {
-    let mut matches = vec![json!({ "path": endpoint.path })];
-    if endpoint.below {
-        matches.push(json!({ "prefix": format!("{}/", endpoint.path) }));
-    }
-    matches
-}
-
-fn route(render: &Render<'_>, endpoint: &Endpoint, found: Value) -> Value {
+fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
     let longest = render.longest().to_proto();
+    let path = if endpoint.below { "path_separated_prefix" } else { "path" };
     json!({
         "name": endpoint.name,
-        "match": found,
-        // Past the module's own limit, so that the module is the one to refuse.
-        "request_body_buffer_limit": render.config.body_limit + SLACK,
+        "match": { path: endpoint.path },
+        // Whatever a filter holds is bound by it, answers too. Past the module's own limit for requests, so that the
+        // module is the one to refuse.
+        "request_body_buffer_limit": (render.config.body_limit + SLACK).max(HELD),
         "route": {
             "cluster_specifier_plugin": NEXT_CLUSTER,
             // The module asks for less, by `x-envoy-upstream-rq-timeout-ms` and `x-envoy-upstream-rq-per-try-timeout-ms`.
@@ -107,3 +100,5 @@ fn nowhere() -> Value {
 const NEXT_CLUSTER: &str = "next_cluster";
 /// A chunk that arrives before the module can refuse it.
 const SLACK: u64 = 1 << 20;
+/// Enough for any answer of a model, whatever the limit for requests.
+const HELD: u64 = 16 << 20;

@@ -27,42 +27,68 @@ pub use self::gateway::Parts;
 use crate::load::{self, Loaded};
 use crate::{Outcome, mock};
 
+/// What takes the place of the file's own.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Addresses {
+    /// Where clients connect to, whatever the file says; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where Envoy's admin interface is, whatever the file says; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
 /// Serves the file at `file`, or the bundled configuration, until told to end.
 ///
 /// # Errors
 /// It cannot serve, or Envoy ended by itself.
-pub fn run(file: Option<&Path>, parts: Parts) -> Outcome {
+pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
         match file {
             Some(file) => {
-                let (text, loaded) = read(file)?;
-                let follow = Follow::new(file, text);
-                serve(parts, &loaded, Some((file.to_owned(), follow))).await
+                let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let source = Source { file: file.to_owned(), addresses };
+                let loaded = source.check(&text)?;
+                serve(parts, &loaded, Some((source, Follow::new(file, text)))).await
             }
             None => {
-                let Bundled { loaded, told } = bundled(simulate().await?, |variable| variable_of(variable).is_some())?;
+                let Bundled { mut loaded, told } =
+                    bundled(simulate().await?, |variable| variable_of(variable).is_some())?;
                 for line in told {
                     eprintln!("{line}");
                 }
+                addresses.replace(&mut loaded);
                 serve(parts, &loaded, None).await
             }
         }
     })
 }
 
-fn read(file: &Path) -> Result<(String, Loaded), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let loaded = check(file, &text)?;
-    Ok((text, loaded))
+/// Where configuration comes from.
+struct Source {
+    file: PathBuf,
+    addresses: Addresses,
 }
 
-/// Every mistake in `text`, the variables that it needs among them.
-fn check(file: &Path, text: &str) -> Result<Loaded, String> {
-    let loaded = load::check(&file.display().to_string(), text).map_err(|mistakes| mistakes.to_string())?;
-    loaded.check_variables(|variable| std::env::var(variable).ok()).map_err(|mistakes| mistakes.to_string())?;
-    Ok(loaded)
+impl Source {
+    /// What `text` means, or every mistake in it, the variables that it needs among them.
+    fn check(&self, text: &str) -> Result<Loaded, String> {
+        let name = self.file.display().to_string();
+        let mut loaded = load::check(&name, text).map_err(|mistakes| mistakes.to_string())?;
+        loaded.check_variables(|variable| std::env::var(variable).ok()).map_err(|mistakes| mistakes.to_string())?;
+        self.addresses.replace(&mut loaded);
+        Ok(loaded)
+    }
+}
+
+impl Addresses {
+    fn replace(self, loaded: &mut Loaded) {
+        let config = &mut loaded.config;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.admin = self.admin.unwrap_or(config.admin);
+    }
 }
 
 fn variable_of(name: &str) -> Option<String> {
@@ -78,7 +104,7 @@ async fn simulate() -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(PathBuf, Follow)>) -> Outcome {
+async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(Source, Follow)>) -> Outcome {
     let mut stop = Stop::new()?;
     let started = tokio::select! {
         started = Gateway::start(parts, loaded) => started,
@@ -98,11 +124,11 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(PathBuf, Follo
             }
             _ = looks.tick() => {}
         }
-        if let Some((file, follow)) = &mut follow
+        if let Some((source, follow)) = &mut follow
             && let Some(text) = follow.look()
         {
             let asked = tokio::select! {
-                told = change(&mut gateway, file, text) => {
+                told = change(&mut gateway, source, text) => {
                     eprintln!("{told}");
                     None
                 }
@@ -116,9 +142,9 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(PathBuf, Follo
 }
 
 /// Serves `text` if it can be served; says what came of it.
-async fn change(gateway: &mut Gateway, file: &Path, text: &str) -> String {
-    let name = file.display();
-    let loaded = match check(file, text) {
+async fn change(gateway: &mut Gateway, source: &Source, text: &str) -> String {
+    let name = source.file.display();
+    let loaded = match source.check(text) {
         Ok(loaded) => loaded,
         Err(mistakes) => return format!("{mistakes}\n{name}: refused; the configuration before it keeps serving"),
     };
