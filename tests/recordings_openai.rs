@@ -174,8 +174,8 @@ fn check_stream(name: &str, body: &str) -> bool {
     assert_eq!(added, unsaid + uncalled, "{name}");
     assert_eq!(seen, told(read), "{name}");
 
-    let groqs = sent.iter().filter_map(|event| tokens(&event["x_groq"]["usage"])).last();
-    let usage = sent.iter().filter_map(|event| tokens(&event["usage"])).last().or(groqs);
+    let groqs = sent.iter().filter_map(|event| tokens(&event["x_groq"]["usage"])).next_back();
+    let usage = sent.iter().filter_map(|event| tokens(&event["usage"])).next_back().or(groqs);
     assert_eq!(counted(whole.2), usage, "{name}");
     let unasked = run([bytes], false);
     assert_eq!((&unasked.1, counted(unasked.2)), (&Ok(()), usage), "{name}");
