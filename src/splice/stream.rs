@@ -97,6 +97,9 @@ impl Watched {
         classify: &impl Fn(Value<'_>) -> Error,
         out: &mut String,
     ) -> Result<(), Error> {
+        if self.done {
+            return Ok(());
+        }
         let Some(data) = frame.data.filter(|data| !data.trim_ascii().is_empty()) else {
             // A comment keeps the connection alive; before the first content there is nothing to keep.
             if self.content {

@@ -71,6 +71,7 @@ fn a_missing_done_is_added_only_to_a_complete_answer() {
     check(&[TEXT, DONE].concat(), true, &[&asked(TEXT), unsaid, DONE].concat(), Ok(()));
     let two = TEXT.replace("{\"delta", "{\"index\":1,\"delta");
     check(&[TEXT, &two, END].concat(), true, &asked(&[TEXT, &two, END].concat()), Err(Cause::BadAnswer));
+    check(&[TEXT, END, DONE, TEXT, ": c\n\n", DONE].concat(), true, &asked(&[TEXT, END, DONE].concat()), Ok(()));
     check(&[TEXT, END.trim_end()].concat(), true, &asked(&[TEXT, END, DONE].concat()), Ok(()));
 }
 
