@@ -48,6 +48,7 @@ impl Stream {
     /// The provider sent an error, which `classify` was shown, or nonsense. What was appended before stays good.
     pub fn push(&mut self, chunk: &[u8], classify: impl Fn(Value<'_>) -> Error, out: &mut String) -> Result<(), Error> {
         if self.watched.done {
+            // Nothing of it is for the client: not even kept.
             return Ok(());
         }
         self.decoder.push(chunk).map_err(|_| Error::bad_answer("the provider sent an event without an end"))?;
@@ -100,6 +101,9 @@ impl Watched {
         classify: &impl Fn(Value<'_>) -> Error,
         out: &mut String,
     ) -> Result<(), Error> {
+        if self.done {
+            return Ok(());
+        }
         let Some(data) = frame.data else {
             // A comment keeps the connection alive; before the first content there is nothing to keep.
             if self.content {
@@ -263,6 +267,7 @@ mod tests {
         check("", true, "", Err(Cause::BadAnswer));
         check(DONE, true, "", Err(Cause::BadAnswer));
         check(&[TEXT, DONE].concat(), true, &asked(&[TEXT, DONE].concat()), Ok(()));
+        check(&[TEXT, DONE, ":\n\n", TEXT, DONE].concat(), true, &asked(&[TEXT, DONE].concat()), Ok(()));
         check(&[TEXT, END.trim_end()].concat(), true, &asked(&[TEXT, END, DONE].concat()), Ok(()));
     }
 
