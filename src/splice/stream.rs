@@ -128,11 +128,10 @@ impl Watched {
         match (self.event(root, model, include_usage), frame.data_at) {
             (Verdict::Drop, _) => {}
             (Verdict::Pass(patches), Some(at)) => {
-                let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
                 let (before, rest) = frame.raw.split_at_checked(at).unwrap_or_default();
-                out.push_str(text(before));
+                out.push_str(&String::from_utf8_lossy(before));
                 patches.apply(document.text(), out);
-                out.push_str(text(rest.get(data.len()..).unwrap_or_default()));
+                out.push_str(&String::from_utf8_lossy(rest.get(data.len()..).unwrap_or_default()));
             }
             (Verdict::Pass(patches), None) => {
                 let mut joined = String::new();
@@ -293,6 +292,13 @@ mod tests {
             &asked(&[&TEXT.replace('\n', "\r\n"), END, DONE].concat()),
             Ok(()),
         );
+    }
+
+    #[test]
+    fn what_stands_beside_the_data_need_not_be_text() {
+        let stream = [b"event: \xff\n", END.as_bytes()].concat();
+        let (out, ..) = run(std::iter::once(&stream[..]), true);
+        assert_eq!(out, ["event: \u{fffd}\n", &asked(END), DONE].concat());
     }
 
     #[test]
