@@ -59,7 +59,10 @@ impl Machine for Gateway {
         }
         // An attempt asked for the next target, and Envoy did not go there: its own limits, or a route without retries.
         if let Some(cause) = host.header(names::RETRY_HEADER).as_deref().and_then(Cause::of_name) {
-            return refuse(&Error::new(cause, "The provider failed, and no other was asked."));
+            if host.header("content-length").as_deref() == Some("0") {
+                return refuse(&Error::new(cause, "The provider failed, and no other was asked."));
+            }
+            step.remove(names::RETRY_HEADER);
         }
         // All targets are spent: official SDKs would start all over again.
         step.set("x-should-retry", "false");

@@ -3,6 +3,8 @@
 /// Names and values, in order.
 pub type Headers = Vec<(String, String)>;
 
+use crate::names;
+
 /// What to do now, in this order: properties, headers, body, flow.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Step {
@@ -131,11 +133,15 @@ impl Step {
     }
 
     /// The same for a response that has no body and so no place in Envoy to put one: what would have stood there is a
-    /// reply of the gateway's own.
+    /// reply of the gateway's own. A reply is final: where Envoy is to try again, the body is left out.
     pub(super) fn without_body(mut self) -> Self {
         let Some(body) = self.body.take().filter(|body| !body.is_empty()) else {
             return self;
         };
+        if self.headers.iter().any(|(name, _)| *name == names::RETRY_HEADER) {
+            self.set("content-length", "0");
+            return self;
+        }
         let mut reply = Reply { status: 502, headers: Vec::new(), body };
         for (name, value) in self.headers.drain(..) {
             match (name, value) {

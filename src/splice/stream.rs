@@ -45,6 +45,7 @@ impl Stream {
     /// The provider sent an error, which `classify` was shown, or nonsense. What was appended before stays good.
     pub fn push(&mut self, chunk: &[u8], classify: impl Fn(Value<'_>) -> Error, out: &mut String) -> Result<(), Error> {
         if self.watched.done {
+            // Nothing of it is for the client: not even kept.
             return Ok(());
         }
         self.decoder.push(chunk).map_err(|_| Error::bad_answer("the provider sent an event without an end"))?;
@@ -133,11 +134,10 @@ impl Watched {
         }
         match frame.data_at {
             Some(at) => {
-                let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
                 let (before, rest) = frame.raw.split_at_checked(at).unwrap_or_default();
-                out.push_str(text(before));
+                out.push_str(&String::from_utf8_lossy(before));
                 patches.apply(document.text(), out);
-                out.push_str(text(rest.get(data.len()..).unwrap_or_default()));
+                out.push_str(&String::from_utf8_lossy(rest.get(data.len()..).unwrap_or_default()));
             }
             None => {
                 let mut joined = String::new();

@@ -151,27 +151,24 @@ impl Attempt {
         }
     }
 
-    /// Ends the attempt: Envoy is to try the next target, or the client gets the error.
+    /// Ends the attempt: Envoy is to try the next target, or the client gets the error. It gets it too where Envoy has no
+    /// retry left to give, as when the cluster's circuit breaker is open.
     fn fail(&mut self, mut course: Course, mut error: Error) -> Step {
         error.retry_after = error.retry_after.or(course.retry_after);
         self.phase = Phase::Over;
+        let body = openai::error_body(&error);
         let mut step = Step::go();
         step.keep = Some(core::mem::take(&mut course.headers));
         step.property(names::log::ERROR, error.cause.name());
-        if error.cause.falls_back() && course.plan.next_provider().is_some() {
-            step.set(":status", "503");
-            step.set(names::RETRY_HEADER, error.cause.name());
-            step.set("content-length", "0");
-            step.body = Some(String::new());
-            return step;
-        }
-        let body = openai::error_body(&error);
         course.describe(self.upstream.name(), &mut step);
         step.set(":status", error.client_status().to_string());
         step.set("content-type", "application/json");
         step.set("content-length", body.len().to_string());
         if let Some(milliseconds) = error.retry_after {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
+        }
+        if error.cause.falls_back() && course.plan.next_provider().is_some() {
+            step.set(names::RETRY_HEADER, error.cause.name());
         }
         step.body = Some(body);
         step

@@ -216,6 +216,13 @@ fn comments_pass_once_there_is_content() {
 }
 
 #[test]
+fn what_stands_beside_the_data_need_not_be_text() {
+    let stream = [b"event: \xff\n", END.as_bytes()].concat();
+    let (out, ..) = run(std::iter::once(&stream[..]), true);
+    assert_eq!(out, ["event: \u{fffd}\n", &asked(END), DONE].concat());
+}
+
+#[test]
 fn several_data_lines_are_one_event() {
     let stream = "data: {\"model\":\"m-1\",\ndata: \"choices\":[{\"finish_reason\":\"stop\"}]}\n\n";
     check(stream, true, &[&asked(stream), DONE].concat(), Ok(()));

@@ -1,0 +1,50 @@
+//! The machines without a host: Gateway, Attempt and Single, driven as Envoy drives them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "exchange/native.rs"]
+mod native;
+#[path = "exchange/rows.rs"]
+mod rows;
+mod scripted;
+#[path = "exchange/single.rs"]
+mod single;
+
+use native::Native;
+use scripted::cases::{cases, check, check_pieces};
+use scripted::chat::{ENVIRONMENT, config};
+use scripted::refusals;
+
+fn native() -> Native {
+    Native::new(&config(), ENVIRONMENT)
+}
+
+#[test]
+fn every_case_comes_out_as_it_should_however_its_bytes_are_cut() {
+    let mut filters = native();
+    for case in cases() {
+        let whole = check(&mut filters, &case);
+        check_pieces(&mut filters, &case, &whole, |_| true);
+        check_pieces(&mut filters, &case, &whole, |index| index % 7 == 0);
+        for at in (0..case.longest_answer()).filter(|_| case.delicate) {
+            check_pieces(&mut filters, &case, &whole, |index| index == at);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    refusals::refusals().iter().for_each(|refusal| refusals::check(&mut native(), refusal));
+}
+
+#[test]
+fn models_are_listed() {
+    refusals::check_models(&mut native());
+}
+
+#[test]
+fn what_is_not_the_gateways_passes() {
+    for root in ["gateway", "single"] {
+        refusals::check_others(&mut native(), root);
+    }
+}

@@ -1,0 +1,143 @@
+//! The machines themselves as filters, driven call by call as `src/shell` does.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use model_gateway::config::Config;
+use model_gateway::exchange::{Attempt, Flow, Gateway, Host, Machine, Single, Step, Upstream, Want};
+use model_gateway::names;
+
+use crate::scripted::filters::{Action, Event, Filters, Half, Headers, Held, NOW, Reply, State};
+
+pub struct Native {
+    config: Rc<Config>,
+    upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+    contexts: BTreeMap<u32, Context>,
+    last: u32,
+}
+
+struct Context {
+    machine: Box<dyn Machine>,
+    /// How much of what Envoy holds the machine has seen.
+    seen: usize,
+}
+
+impl Native {
+    pub fn new(config: &serde_json::Value, environment: &[(&str, &str)]) -> Self {
+        let file = serde_json::from_value(config.clone()).unwrap();
+        let config = Config::check(&file).unwrap();
+        let variable =
+            |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
+        let upstreams = config.providers.iter();
+        let upstreams = upstreams
+            .map(|(name, provider)| (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap())));
+        let upstreams = Rc::new(upstreams.collect());
+        Self { config: Rc::new(config), upstreams, contexts: BTreeMap::new(), last: 0 }
+    }
+}
+
+impl Filters for Native {
+    fn open(&mut self, root: &str) -> u32 {
+        let gateway = || Gateway::new(self.config.clone());
+        let machine: Box<dyn Machine> = match root.strip_prefix(names::PROVIDER_ROOT_PREFIX) {
+            Some(provider) => Box::new(Attempt::new(self.upstreams[provider].clone())),
+            None if root == "single" => Box::new(Single::new(gateway(), self.upstreams.clone())),
+            None => Box::new(gateway()),
+        };
+        self.last += 1;
+        self.contexts.insert(self.last, Context { machine, seen: 0 });
+        self.last
+    }
+
+    fn call(&mut self, id: u32, event: Event, held: &mut Held, state: &mut State) -> Action {
+        let Context { machine, seen } = self.contexts.get_mut(&id).expect("an open context");
+        let empty = Headers::default();
+        let kept = held.headers.clone();
+        let host = Look { headers: kept.as_ref().unwrap_or(&empty), state, id };
+        let body = held.body.as_deref().unwrap_or_default();
+        let (step, wanted) = match (held.half, event) {
+            (Half::Request, Event::Headers { end }) => (machine.request_headers(&host, end), Want::Nothing),
+            (Half::Response, Event::Headers { end }) => (machine.response_headers(&host, end), Want::Nothing),
+            (Half::Request, Event::Body { .. } | Event::Trailers) => match machine.wants_request() {
+                Want::Nothing => return Action::Continue,
+                wanted if event != (Event::Body { end: false }) => (machine.request_body(&host, body), wanted),
+                wanted => (machine.request_grows(body.len() as u64), wanted),
+            },
+            (Half::Response, Event::Body { .. } | Event::Trailers) => {
+                let end = event != (Event::Body { end: false });
+                match machine.wants_response() {
+                    Want::Nothing => return Action::Continue,
+                    Want::Whole if !end => (machine.response_grows(body.len() as u64), Want::Whole),
+                    wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
+                }
+            }
+        };
+        let action = apply(step, held, state);
+        *seen = match action {
+            Action::Pause if wanted == Want::Pieces => held.body.as_ref().map_or(0, Vec::len),
+            _ => 0,
+        };
+        action
+    }
+
+    fn close(&mut self, context: u32) {
+        self.contexts.remove(&context).expect("an open context");
+    }
+}
+
+fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
+    for (name, value) in &step.properties {
+        state.set(name, value);
+    }
+    state.rerouted |= step.reroute;
+    if let Flow::Reply(reply) = step.flow {
+        let mut headers = Headers::of(&[("content-type", "application/json")]);
+        headers.0.extend(Headers::of(&reply.headers).0);
+        held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
+        return Action::Pause;
+    }
+    if let Some(keep) = step.keep {
+        let keep = keep.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        *held.headers.as_mut().expect("headers that have not gone on") = Headers(keep);
+    }
+    for (name, value) in step.headers {
+        let headers = held.headers.as_mut().expect("headers that have not gone on");
+        match value {
+            Some(value) => headers.set(name, value),
+            None => headers.remove(name),
+        }
+    }
+    if let Some(body) = step.body {
+        *held.body.as_mut().expect("a body to replace") = body.into();
+    }
+    if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+}
+
+struct Look<'s> {
+    headers: &'s Headers,
+    state: &'s State,
+    id: u32,
+}
+
+impl Host for Look<'_> {
+    fn now(&self) -> u64 {
+        NOW * 1000
+    }
+
+    fn seed(&self) -> u64 {
+        u64::from(self.id)
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.text(name)
+    }
+
+    fn headers(&self) -> model_gateway::exchange::Headers {
+        let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+        self.headers.0.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    fn property(&self, name: &str) -> Option<Vec<u8>> {
+        self.state.get(name).filter(|value| !value.is_empty()).map(<[u8]>::to_vec)
+    }
+}

@@ -1,0 +1,152 @@
+//! Single cases that are worth their own words.
+
+use model_gateway::names;
+
+use crate::native;
+use crate::scripted::envoy::{Answer, Outcome, Script, run};
+use crate::scripted::filters::Headers;
+use crate::scripted::wire::{KINDS, Kind, bare, events, json};
+
+fn ran(script: Script) -> Outcome {
+    run(&mut native(), &script)
+}
+
+fn error(outcome: &Outcome) -> serde_json::Value {
+    serde_json::from_str::<serde_json::Value>(&outcome.body).unwrap()["error"].take()
+}
+
+#[test]
+fn a_provider_gets_what_the_client_sent_as_far_as_it_can() {
+    let said = r#""messages":[{"role":"user","content":"H\u00e9 🦀"}],"temperature":0.50}"#;
+    for (stream, usage, head) in [
+        (false, false, r#"{ "model":"gpt-up", "#),
+        (true, false, r#"{ "stream":true,"model":"gpt-up","stream_options":{"include_usage":true}, "#),
+        (true, true, r#"{ "stream":true,"stream_options":{"include_usage":true},"model":"gpt-up", "#),
+    ] {
+        let outcome = ran(Script::chat("o", stream, usage).answered([Kind::OpenAi.good(stream)]));
+        assert_eq!(outcome.sent[0].body, [head, said].concat());
+    }
+    let outcome = ran(Script::chat("a", true, false).answered([Kind::Anthropic.good(true)]));
+    let body: serde_json::Value = serde_json::from_str(&outcome.sent[0].body).unwrap();
+    let text = &body["messages"][0]["content"][0]["text"];
+    assert_eq!((&body["stream"], text), (&true.into(), &"Hé 🦀".into()), "{body}");
+    assert_eq!(body["temperature"].to_string(), "0.5");
+}
+
+#[test]
+fn a_client_may_leave_its_type_and_length_unsaid() {
+    for media_type in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
+        let script = Script::chat("o", false, false).with("content-type", media_type);
+        assert_eq!(ran(script.answered([Kind::OpenAi.good(false)])).status, 200, "{media_type}");
+    }
+    let script = Script::chat("o", false, false).without("content-type").without("content-length");
+    assert_eq!(ran(script.answered([Kind::OpenAi.good(false)])).status, 200);
+}
+
+#[test]
+fn envoy_is_told_how_often_to_try_and_how_long() {
+    for (model, stream, retries, per_try) in [("o", true, "0", "3000"), ("o-a", false, "1", "60000")] {
+        let outcome = ran(Script::chat(model, stream, false).answered([Kind::OpenAi.good(stream)]));
+        let header = |name: &str| outcome.routed.text(name).unwrap_or_default();
+        assert_eq!(header("x-envoy-max-retries"), retries);
+        assert_eq!(header("x-envoy-upstream-rq-per-try-timeout-ms"), per_try);
+        assert_eq!(header("x-envoy-upstream-rq-timeout-ms"), "120000");
+        let sent = &outcome.sent[0].headers;
+        assert!(sent.0.iter().all(|(name, _)| !name.starts_with("x-envoy") && !name.starts_with("x-gateway")));
+    }
+}
+
+#[test]
+fn what_is_dropped_is_named() {
+    let body = r#"{"model":"a","messages":[{"role":"user","content":"x"}],"seed":1,"logit_bias":{"1":2}}"#;
+    let outcome = ran(Script::post(body).answered([Kind::Anthropic.good(false)]));
+    assert_eq!(outcome.headers.text("x-gateway-dropped").as_deref(), Some("logit_bias, seed"));
+    let outcome = ran(Script::post(body.replace("\"a\"", "\"a-o\"")).answered([bare(503), Kind::OpenAi.good(false)]));
+    assert_eq!(outcome.headers.text("x-gateway-dropped"), None);
+}
+
+#[test]
+fn an_openai_provider_is_quoted_in_its_own_terms() {
+    let own = r#"{"error":{"message":"m","type":"t","param":"messages[0]","code":"c"}}"#;
+    for status in [400, 409, 422, 429, 500, 502, 503] {
+        let outcome = ran(Script::chat("o", false, false).answered([json(status, own)]));
+        assert_eq!((outcome.status, outcome.body.as_str()), (status, own));
+    }
+    let quota = r#"{"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
+    let outcome = ran(Script::chat("o", false, false).answered([json(429, quota)]));
+    assert_eq!((outcome.body.as_str(), outcome.log(names::log::ERROR)), (quota, "quota_exhausted"));
+    let outcome = ran(Script::chat("o-a", true, false).answered([json(413, own)]));
+    assert_eq!((outcome.status, outcome.sent.len(), error(&outcome)["message"].as_str()), (413, 1, Some("m")));
+}
+
+#[test]
+fn an_answer_is_told_in_its_own_headers() {
+    let odd = b"\xff\xfe caf\xe9";
+    for kind in KINDS {
+        for stream in [false, true] {
+            let mut answer = kind.good(stream);
+            if let Some(headers) = &mut answer.headers {
+                headers.set("x-odd", *odd);
+                headers.0.push(("set-cookie".into(), b"a".to_vec()));
+                headers.0.push(("set-cookie".into(), b"b".to_vec()));
+            }
+            let outcome = ran(Script::chat(kind.letter(), stream, true).answered([answer]));
+            assert_eq!(outcome.headers.get("x-odd").as_deref(), Some(&odd[..]));
+            assert_eq!(outcome.headers.get("set-cookie").as_deref(), Some(&b"a,b"[..]));
+            assert_eq!(outcome.body, kind.got(stream, kind.letter(), true));
+        }
+    }
+}
+
+/// Its circuit breakers may be open, or the budget of retries spent.
+#[test]
+fn a_retry_that_envoy_does_not_grant_is_still_an_error_with_a_body() {
+    for (answer, status, code) in [
+        (
+            json(429, &Kind::OpenAi.error("requests", "slow", "null")).with("retry-after", "9"),
+            429,
+            "rate_limit_exceeded",
+        ),
+        (json(200, "{}"), 502, "upstream_bad_answer"),
+    ] {
+        let script = Script { no_retries: true, ..Script::chat("o-a", false, false) }.answered([answer]);
+        let outcome = ran(script);
+        assert_eq!((outcome.status, error(&outcome)["code"].as_str()), (status, Some(code)), "{outcome:?}");
+        assert_eq!(outcome.headers.text("retry-after").is_some(), status == 429);
+        assert_eq!(outcome.headers.get(names::RETRY_HEADER), None);
+        assert_eq!(outcome.headers.text("x-should-retry").as_deref(), Some("false"));
+    }
+}
+
+#[test]
+fn what_stands_beside_the_data_of_an_event_does_no_harm() {
+    let parts = Kind::OpenAi.parts();
+    for beside in [&b"event: \xff\n"[..], b": \xff\n", b"id: 1\nretry: 5\n", b"event: message\n"] {
+        let stream = [parts.begin.as_bytes(), beside, parts.text.as_bytes(), parts.end.as_bytes()].concat();
+        let answer = Answer { body: Some(vec![stream]), ..events("") };
+        let outcome = ran(Script::chat("o", true, true).answered([answer]));
+        let data = parts.text.replace("up-9", "o");
+        assert!(outcome.body.contains(&format!("\n{data}")), "{}", outcome.body);
+        assert!(outcome.body.ends_with("data: [DONE]\n\n"), "{}", outcome.body);
+    }
+}
+
+#[test]
+fn two_requests_at_once_do_not_mix() {
+    let mut filters = native();
+    let outcomes =
+        ["o-a", "a-o"].map(|model| run(&mut filters, &Script::chat(model, true, false).answered([good(model)])));
+    assert!(outcomes.iter().all(|outcome| outcome.status == 200 && outcome.sent.len() == 1));
+}
+
+fn good(model: &str) -> Answer {
+    if model.starts_with('o') { Kind::OpenAi.good(true) } else { Kind::Anthropic.good(true) }
+}
+
+/// An answer without a status or a type cannot be judged by them.
+#[test]
+fn an_answer_may_lack_headers() {
+    let headers = Some(Headers::of(&[(":status", "200")]));
+    let outcome = ran(Script::chat("o", false, false).answered([Answer { headers, ..Kind::OpenAi.good(false) }]));
+    assert_eq!((outcome.status, outcome.body), (200, Kind::OpenAi.got(false, "o", false)));
+}

@@ -1,0 +1,113 @@
+//! A filter as Envoy sees it: what is held of a stream, and calls that may change it.
+
+use std::collections::BTreeMap;
+
+use model_gateway::names;
+
+/// Headers as Envoy keeps them: names in lower case, in order; values are bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    pub fn of<V: AsRef<[u8]>>(headers: &[(&str, V)]) -> Self {
+        Self(headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_ref().to_vec())).collect())
+    }
+
+    /// All values of `name`, as Envoy joins them.
+    pub fn get(&self, name: &str) -> Option<Vec<u8>> {
+        let values: Vec<&[u8]> =
+            self.0.iter().filter(|(other, _)| other == name).map(|(_, value)| &value[..]).collect();
+        (!values.is_empty()).then(|| values.join(&b','))
+    }
+
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        let at = self.0.iter().position(|(other, _)| other == name).unwrap_or(self.0.len());
+        self.remove(name);
+        self.0.insert(at, (name.to_owned(), value.into()));
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(other, _)| other != name);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    Request,
+    Response,
+}
+
+/// What Envoy holds of one half of a stream while it asks a filter. What is `None` is not there to be touched: the SDK
+/// panics at a host that says so.
+#[derive(Debug)]
+pub struct Held {
+    pub half: Half,
+    /// Until they have gone on.
+    pub headers: Option<Headers>,
+    /// From the body's first bytes on.
+    pub body: Option<Vec<u8>>,
+    pub reply: Option<Reply>,
+}
+
+/// An answer of the filter's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+/// What both positions share on one request.
+#[derive(Debug, Default)]
+pub struct State {
+    properties: BTreeMap<String, Vec<u8>>,
+    /// Whether Envoy was asked to choose the route again.
+    pub rerouted: bool,
+    /// How often usage was reported.
+    pub reports: usize,
+}
+
+impl State {
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        self.reports += usize::from(name == names::log::INPUT_TOKENS);
+        self.properties.insert(name.to_owned(), value.to_vec());
+    }
+
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.properties.get(name).map(Vec::as_slice)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8_lossy(self.get(name).unwrap_or_default()).into_owned()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    Headers { end: bool },
+    Body { end: bool },
+    Trailers,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Continue,
+    Pause,
+}
+
+/// The filters of one Envoy: the machines themselves, or the module.
+pub trait Filters {
+    /// A context of the filter with this root id.
+    fn open(&mut self, root: &str) -> u32;
+
+    fn call(&mut self, context: u32, event: Event, held: &mut Held, state: &mut State) -> Action;
+
+    fn close(&mut self, context: u32);
+}
+
+/// What time it is for every filter, in seconds since 1970.
+pub const NOW: u64 = 1_700_000_000;
