@@ -54,6 +54,10 @@ test-sdk: setup build ## the official OpenAI SDK against the running gateway
 	@tests/setup/install sdk
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
+.PHONY: bench
+bench: setup build ## what the gateway adds to a provider's latency, on the real Envoy
+	cargo bench --profile command --bench gateway
+
 .PHONY: lint
 lint: ## formatting, and clippy for every target
 	@tests/setup/install prerequisites lint-tools target:wasm32-wasip1 target:wasm32-unknown-unknown

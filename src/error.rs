@@ -106,24 +106,12 @@ impl Cause {
 
     /// A short name for headers, logs and metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::UnknownEndpoint => "unknown_endpoint",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::UnknownModel => "unknown_model",
-            Self::TooLarge => "too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::ContextWindow => "context_window",
-            Self::ContentPolicy => "content_policy",
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::Overloaded => "overloaded",
-            Self::ServerError => "server_error",
-            Self::Timeout => "timeout",
-            Self::BadAnswer => "bad_answer",
-            Self::Authentication => "authentication",
-            Self::TargetNotFound => "target_not_found",
-        }
+        NAMES.iter().find(|(cause, _)| *cause == self).map_or("", |(_, name)| name)
+    }
+
+    /// The cause with that [`Self::name`].
+    pub fn of_name(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, other)| *other == name).map(|(cause, _)| *cause)
     }
 
     /// The one map from what happened to what a client is told.
@@ -192,6 +180,26 @@ impl Error {
         }
     }
 }
+
+/// Every cause, by the name that is told.
+const NAMES: &[(Cause, &str)] = &[
+    (Cause::BadRequest, "bad_request"),
+    (Cause::UnknownEndpoint, "unknown_endpoint"),
+    (Cause::MethodNotAllowed, "method_not_allowed"),
+    (Cause::UnknownModel, "unknown_model"),
+    (Cause::TooLarge, "too_large"),
+    (Cause::UnsupportedMediaType, "unsupported_media_type"),
+    (Cause::ContextWindow, "context_window"),
+    (Cause::ContentPolicy, "content_policy"),
+    (Cause::RateLimited, "rate_limited"),
+    (Cause::QuotaExhausted, "quota_exhausted"),
+    (Cause::Overloaded, "overloaded"),
+    (Cause::ServerError, "server_error"),
+    (Cause::Timeout, "timeout"),
+    (Cause::BadAnswer, "bad_answer"),
+    (Cause::Authentication, "authentication"),
+    (Cause::TargetNotFound, "target_not_found"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 mod load;
 mod mock;
 mod render;
+mod run;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,13 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Serve: start Envoy, and follow the configuration file as it changes.
+    Run {
+        /// The configuration file. Default: real providers for the keys in the environment, simulated ones for the others.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        addresses: run::Addresses,
+    },
     /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
     /// Print the JSON Schema of the configuration file.
@@ -49,10 +57,11 @@ enum Command {
 type Outcome = Result<ExitCode, String>;
 
 fn main() -> ExitCode {
-    let Arguments { module, envoy: _, command } = Arguments::parse();
+    let Arguments { module, envoy, command } = Arguments::parse();
     let outcome = match command {
         Command::Check { file } => check(&file),
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
+        Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
     };
@@ -78,10 +87,21 @@ fn render_command(file: &Path, out: Option<&Path>, module: Option<PathBuf>) -> O
         None => print(&render.static_bootstrap()),
         Some(folder) => {
             let files = render::Files::create(folder)?;
-            files.write_all(&render)?;
+            files.write_all(&render, "1")?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn run_command(
+    file: Option<&Path>,
+    addresses: run::Addresses,
+    module: Option<PathBuf>,
+    envoy: Option<PathBuf>,
+) -> Outcome {
+    let parts =
+        run::Parts { module: tools::module(module)?, envoy: tools::envoy(envoy)?, authorities: render::authorities() };
+    run::run(file, addresses, parts)
 }
 
 fn print(text: &str) -> Outcome {

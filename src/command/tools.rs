@@ -41,25 +41,25 @@ pub fn envoy(given: Option<PathBuf>) -> Result<PathBuf, String> {
         Some(path) if path.is_file() => absolute(&path),
         Some(path) => Err(format!("no Envoy at {}; {HOW}", path.display())),
         None => on_path(Path::new("envoy"))
-            .or_else(|| beside(ENVOY))
+            .or_else(find_envoy)
             .ok_or_else(|| format!("no envoy on PATH and none at {ENVOY}; {HOW}")),
     }
 }
 
 fn find_module() -> Option<PathBuf> {
-    beside(MODULE)
+    // Wherever this command was built to, the module was too: TARGET/PROFILE/model-gateway.
+    let built = || above_executable(2).map(|target| target.join("wasm32-wasip1/release/model_gateway.wasm"));
+    Some(PathBuf::from(MODULE)).filter(|path| path.is_file()).or_else(built).filter(|path| path.is_file())
 }
 
-/// `file` under the working folder, else under the folder of the project that this command was built in.
-fn beside(file: &str) -> Option<PathBuf> {
-    let here = PathBuf::from(file);
-    if here.is_file() {
-        return Some(here);
-    }
-    // target/PROFILE/model-gateway
-    let executable = std::env::current_exe().ok()?;
-    let project = executable.ancestors().nth(3)?;
-    Some(project.join(file)).filter(|path| path.is_file())
+fn find_envoy() -> Option<PathBuf> {
+    let project = || above_executable(3).map(|project| project.join(ENVOY));
+    Some(PathBuf::from(ENVOY)).filter(|path| path.is_file()).or_else(project).filter(|path| path.is_file())
+}
+
+/// The folder so many levels above this command.
+fn above_executable(levels: usize) -> Option<PathBuf> {
+    std::env::current_exe().ok()?.ancestors().nth(levels).map(Path::to_owned)
 }
 
 fn on_path(name: &Path) -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! Where a provider's interface begins.
 
+use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 /// `http[s]://HOST[:PORT][/PATH]`
@@ -20,6 +21,11 @@ impl BaseUrl {
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether a request that was addressed to this one is good for `other` too. Over TLS a server looks at the name.
+    pub(super) fn serves_as(&self, other: &Self) -> bool {
+        self.tls == other.tls && self.path == other.path && (!self.tls || self.host == other.host)
     }
 }
 
@@ -48,8 +54,13 @@ impl FromStr for BaseUrl {
             Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| EXPECTED)?),
             _ => (authority, default_port(tls)),
         };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() || port == 0 {
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let valid = match address {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+        };
+        let host = address.unwrap_or(host);
+        if !valid || port == 0 {
             return Err(EXPECTED);
         }
         Ok(Self { tls, host: host.to_owned(), port, path: path.trim_end_matches('/').to_owned() })
@@ -97,6 +108,9 @@ mod tests {
             "http://x/v1?key=1",
             "http://x#y",
             "http://x/${KEY}",
+            "http://[::1:]:5",
+            "http://[example.com]/",
+            "http://a,b",
         ] {
             assert!(url.parse::<BaseUrl>().is_err(), "{url}");
         }

@@ -26,6 +26,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Longest silence in the middle of an answer.
     pub idle_timeout: Duration,
+    /// Headers of clients that go on to providers, in lower case; `*` at the end of one stands for anything.
+    pub forward_headers: Vec<String>,
     /// By name.
     pub providers: BTreeMap<String, Provider>,
     /// By the name that clients ask for.
@@ -99,16 +101,22 @@ pub struct Mistake {
 const MAX_ATTEMPTS: u32 = 16;
 /// A worker's VM holds a body whole.
 const MAX_BODY_LIMIT: Bytes = Bytes(256 << 20);
+const MIN_ANSWER_LIMIT: u64 = 16 << 20;
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 const DEFAULT_BODY_LIMIT: Bytes = Bytes(32 << 20);
 const DEFAULT_CONNECT: Duration = Duration::from_millis(5_000);
-const DEFAULT_FIRST_TOKEN: Duration = Duration::from_millis(30_000);
+const DEFAULT_FIRST_TOKEN: Duration = Duration::from_millis(120_000);
 const DEFAULT_ANSWER: Duration = Duration::from_millis(300_000);
 const DEFAULT_IDLE: Duration = Duration::from_millis(300_000);
 const DEFAULT_WHOLE: Duration = Duration::from_millis(900_000);
 
 impl Config {
+    /// The largest answer that an attempt may hold whole, in bytes. Images come base64-encoded.
+    pub fn answer_limit(&self) -> u64 {
+        self.body_limit.max(MIN_ANSWER_LIMIT)
+    }
+
     /// Checks `file`.
     ///
     /// # Errors
@@ -154,6 +162,7 @@ impl Check<'_> {
             body_limit: body_limit.0,
             connect_timeout: self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT),
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
+            forward_headers: self.forward_headers(),
             providers: self.providers(),
             models: self.models(),
         }
@@ -165,6 +174,32 @@ impl Check<'_> {
             self.mistake(key, format!("expected ADDRESS:PORT, for example `{default}`"));
             default
         })
+    }
+
+    fn forward_headers(&mut self) -> Vec<String> {
+        // With these a client could speak in the gateway's name, or break the request's framing.
+        const REFUSED: &[&str] =
+            &["authorization", "x-api-key", "api-key", "x-goog-api-key", "content-length", "transfer-encoding", "host"];
+        let mut names = Vec::new();
+        for (index, name) in self.file.forward_headers.iter().enumerate() {
+            let name = name.to_ascii_lowercase();
+            let plain = name.strip_suffix('*').unwrap_or(&name);
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let path = format!("forward_headers[{index}]");
+            if plain.is_empty() || !plain.bytes().all(allowed) {
+                self.mistake(
+                    path,
+                    "expected a header's name such as `x-tenant`, or its beginning such as `x-tenant-*`",
+                );
+            } else if REFUSED
+                .iter()
+                .any(|refused| *refused == name || name.ends_with('*') && refused.starts_with(plain))
+            {
+                self.mistake(path, "would let clients use credentials or framing of their own at the provider");
+            }
+            names.push(name);
+        }
+        names
     }
 
     fn providers(&mut self) -> BTreeMap<String, Provider> {
@@ -217,10 +252,10 @@ impl Check<'_> {
         let mut servers: Vec<BaseUrl> = Vec::new();
         for (path, url) in if given.is_empty() { default.into_iter().collect() } else { given } {
             match url.parse::<BaseUrl>() {
-                Ok(url) if servers.first().is_none_or(|first| first.tls == url.tls && first.path == url.path) => {
-                    servers.push(url);
+                Ok(url) if servers.first().is_none_or(|first| first.serves_as(&url)) => servers.push(url),
+                Ok(_) => {
+                    self.mistake(path, "all of `base_urls` need the same scheme and path, and with https the same host")
                 }
-                Ok(_) => self.mistake(path, "all of `base_urls` need the same scheme and the same path"),
                 Err(reason) => self.mistake(path, reason),
             }
         }
@@ -293,6 +328,17 @@ impl Check<'_> {
         if !self.file.providers.is_empty() && !self.file.providers.contains_key(&file.provider) {
             let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));
             self.mistake(format!("{path}.provider"), message);
+        }
+        // It becomes part of a path or a header.
+        if file
+            .model
+            .as_ref()
+            .is_some_and(|model| model.is_empty() || !model.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            self.mistake(
+                format!("{path}.model"),
+                "a provider's name for a model has no spaces, and letters of ASCII only",
+            );
         }
         Target {
             provider: file.provider.clone(),
@@ -408,7 +454,7 @@ mod tests {
                 ("providers.b b", "letters, digits"),
                 ("providers.b b.base_urls", "not both"),
                 ("providers.b b.base_url", "http://"),
-                ("providers.c.base_urls[1]", "same path"),
+                ("providers.c.base_urls[1]", "same scheme and path"),
                 ("models.m.targets[0].provider", "unknown provider `d`"),
                 ("models.m.fallbacks[1]", "unknown model `o`"),
                 ("models.m.timeouts.connect", "top-level"),

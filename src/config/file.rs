@@ -29,6 +29,10 @@ pub struct File {
     /// Most attempts for one request, the first included. Default: as many as its model has targets, at most 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// Headers of clients that go on to providers besides the usual ones (`accept`, `user-agent`, `x-request-id`, tracing).
+    /// A `*` at the end stands for all that begin so: `x-tenant-*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forward_headers: Vec<String>,
     /// How long to wait for what.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
@@ -103,7 +107,7 @@ pub struct Timeouts {
     /// Connecting to a provider, TLS included. Default `5s`. Only at the top level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Duration>,
-    /// From sending a request to the first content of a streamed answer; then the next target is tried. Default `30s`.
+    /// From sending a request to the first content of a streamed answer; then the next target is tried. Default `2m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token: Option<Duration>,
     /// From sending a request to the end of an answer that is not streamed; then the next target is tried. Default `5m`.

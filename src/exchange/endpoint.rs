@@ -65,10 +65,37 @@ impl Endpoint {
     }
 }
 
+/// `text` with its escapes undone (RFC 3986, section 2.1); what is none stays. Names of models have slashes and colons.
+pub(super) fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|digits| core::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Asks, Endpoint};
+    use super::{Asks, Endpoint, percent_decode};
     use crate::error::Cause;
+
+    #[test]
+    fn escapes_are_undone() {
+        for (text, plain) in [("a%2Fb%3a7b", "a/b:7b"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%C3%A9", "é")] {
+            assert_eq!(percent_decode(text), plain);
+        }
+    }
 
     #[test]
     fn only_what_is_the_gateways_is_taken() {

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::endpoint::{Asks, Endpoint};
-use super::step::{Flow, Machine, Moment, Reply, Step, View, Want};
+use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::step::{Flow, Host, Machine, Reply, Step, Want};
 use crate::clients::openai;
 use crate::config::{Config, Model};
 use crate::error::{Cause, Error};
@@ -29,14 +29,9 @@ enum Phase {
     Sent,
 }
 
-/// Headers of a client that must not reach a provider: its own credentials, and what only makes sense between the two
-/// of them. Answers that a provider compressed could not be read.
-const PRIVATE_HEADERS: &[&str] =
-    &["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "accept-encoding"];
-
 impl Machine for Gateway {
-    fn request_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
-        self.begin(view, end, moment.now).unwrap_or_else(|error| refuse(&error))
+    fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
+        self.begin(host, end).unwrap_or_else(|error| refuse(&error))
     }
 
     fn wants_request(&self) -> Want {
@@ -44,21 +39,33 @@ impl Machine for Gateway {
     }
 
     fn request_grows(&mut self, bytes: u64) -> Step {
-        if bytes > self.config.body_limit { refuse(&self.too_large(bytes)) } else { Step::hold() }
+        if bytes <= self.config.body_limit {
+            return Step::hold();
+        }
+        self.phase = Phase::Pass;
+        refuse(&self.too_large(bytes))
     }
 
-    fn request_body(&mut self, body: &[u8], moment: Moment) -> Step {
-        self.plan(body, moment.seed).unwrap_or_else(|error| refuse(&error))
+    fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
+        self.phase = Phase::Pass;
+        self.plan(host, body).unwrap_or_else(|error| refuse(&error))
     }
 
-    fn response_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
+    fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
         let mut step = Step::go();
-        let good = || view.header(":status").is_some_and(|status| status.starts_with('2'));
-        if self.phase == Phase::Sent && !good() {
-            // All targets are spent: official SDKs would start all over again.
-            step.set("x-should-retry", "false");
+        let good = || host.header(":status").is_some_and(|status| status.starts_with('2'));
+        if self.phase != Phase::Sent || good() {
+            return step;
+        }
+        // An attempt asked for the next target, and Envoy did not go there: its own limits, or a route without retries.
+        if let Some(cause) = host.header(names::RETRY_HEADER).as_deref().and_then(Cause::of_name) {
+            if host.header("content-length").as_deref() == Some("0") {
+                return refuse(&Error::new(cause, "The provider failed, and no other was asked."));
+            }
             step.remove(names::RETRY_HEADER);
         }
+        // All targets are spent: official SDKs would start all over again.
+        step.set("x-should-retry", "false");
         step
     }
 }
@@ -69,31 +76,30 @@ impl Gateway {
         Self { config, phase: Phase::Pass }
     }
 
-    fn begin(&mut self, view: &dyn View, end: bool, now: u64) -> Result<Step, Error> {
-        let header = |name| view.header(name).unwrap_or_default();
+    fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
+        let header = |name| host.header(name).unwrap_or_default();
         let path = header(":path");
         match Endpoint::find(&header(":method"), &path)? {
             None => Ok(Step::go()),
             Some((Asks::Models, "")) => {
                 let names = self.config.models.keys().map(String::as_str);
-                Ok(answer(openai::models(names, now)))
+                Ok(answer(openai::models(names, host.now() / 1000)))
             }
             Some((Asks::Models, name)) => {
-                // A slash in a name comes as it is or percent-encoded; other escapes are in no model's name.
-                let name = name.replace("%2F", "/").replace("%2f", "/");
+                let name = percent_decode(name);
                 self.model(&name)?;
-                Ok(answer(openai::model(&name, now)))
+                Ok(answer(openai::model(&name, host.now() / 1000)))
             }
             Some((Asks::ChatCompletions, _)) => {
-                self.check_head(view, end)?;
+                self.check_head(host, end)?;
                 self.phase = Phase::Body;
                 Ok(Step::hold())
             }
         }
     }
 
-    fn check_head(&self, view: &dyn View, end: bool) -> Result<(), Error> {
-        let content_type = view.header("content-type").unwrap_or_else(|| "application/json".to_owned());
+    fn check_head(&self, host: &dyn Host, end: bool) -> Result<(), Error> {
+        let content_type = host.header("content-type").unwrap_or_else(|| "application/json".to_owned());
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let json =
             media_type.eq_ignore_ascii_case("application/json") || media_type.to_ascii_lowercase().ends_with("+json");
@@ -101,7 +107,7 @@ impl Gateway {
             let message = format!("Unsupported content type '{media_type}'; this endpoint expects 'application/json'.");
             return Err(Error::new(Cause::UnsupportedMediaType, message));
         }
-        let length = view.header("content-length").and_then(|length| length.parse::<u64>().ok());
+        let length = host.header("content-length").and_then(|length| length.parse::<u64>().ok());
         if let Some(length) = length.filter(|length| *length > self.config.body_limit) {
             return Err(self.too_large(length));
         }
@@ -111,7 +117,7 @@ impl Gateway {
         Ok(())
     }
 
-    fn plan(&mut self, body: &[u8], seed: u64) -> Result<Step, Error> {
+    fn plan(&mut self, host: &dyn Host, body: &[u8]) -> Result<Step, Error> {
         if body.len() as u64 > self.config.body_limit {
             return Err(self.too_large(body.len() as u64));
         }
@@ -122,7 +128,7 @@ impl Gateway {
         let facts = Facts::read(&document)?;
         let name = facts.model.decode();
         let model = self.model(&name)?;
-        let hops = route::order(&self.config, &name, seed).unwrap_or_default();
+        let hops = route::order(&self.config, &name, host.seed()).unwrap_or_default();
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
@@ -130,9 +136,6 @@ impl Gateway {
         step.set("x-envoy-max-retries", hops.len().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
-        for header in PRIVATE_HEADERS {
-            step.remove(header);
-        }
         let plan = Plan {
             model: name.clone().into_owned(),
             stream: facts.stream,
@@ -149,6 +152,7 @@ impl Gateway {
 
     fn model(&self, name: &str) -> Result<&Model, Error> {
         self.config.models.get(name).ok_or_else(|| {
+            let name: String = name.chars().take(MAX_TOLD).collect();
             let message = format!("The model '{name}' does not exist or you do not have access to it.");
             Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
         })
@@ -163,6 +167,9 @@ impl Gateway {
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
+
+/// How much of a name that a client made up it is told again, in characters.
+const MAX_TOLD: usize = 256;
 
 /// The gateway's own refusal: final, whatever targets there are.
 pub(super) fn refuse(error: &Error) -> Step {

@@ -11,6 +11,7 @@
 mod attempt;
 mod endpoint;
 mod gateway;
+mod headers;
 mod relay;
 mod single;
 mod step;
@@ -19,4 +20,4 @@ pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
 pub use self::gateway::Gateway;
 pub use self::single::Single;
-pub use self::step::{Flow, Machine, Moment, Reply, Step, View, Want};
+pub use self::step::{Flow, Headers, Host, Machine, Reply, Step, Want};

@@ -12,6 +12,7 @@ use crate::splice;
 pub(super) struct Relay {
     kind: &'static dyn Kind,
     way: Way,
+    told: Option<Usage>,
 }
 
 enum Way {
@@ -38,7 +39,7 @@ impl Relay {
                 usage: None,
             }),
         };
-        Self { kind, way }
+        Self { kind, way, told: None }
     }
 
     /// Takes the provider's next bytes and appends what the client gets for them to `out`.
@@ -77,12 +78,14 @@ impl Relay {
         }
     }
 
-    /// What the answer took, as far as the provider has said.
-    pub fn usage(&self) -> Option<Usage> {
-        match &self.way {
+    /// What the answer took, if the provider has said so, or something else, since it was last asked for.
+    pub fn new_usage(&mut self) -> Option<Usage> {
+        let usage = match &self.way {
             Way::Splice(stream) => stream.usage(),
             Way::Translate(translation) => translation.usage,
-        }
+        };
+        let told = core::mem::replace(&mut self.told, usage);
+        usage.filter(|_| told != usage)
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::attempt::{Attempt, Upstream};
 use super::gateway::{Gateway, refuse};
-use super::step::{Flow, Machine, Moment, Step, View, Want};
+use super::step::{Flow, Host, Machine, Step, Want};
 use crate::error::{Cause, Error};
 use crate::names;
 use crate::route::Plan;
@@ -31,8 +31,8 @@ impl Single {
 }
 
 impl Machine for Single {
-    fn request_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
-        self.gateway.request_headers(view, end, moment)
+    fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
+        self.gateway.request_headers(host, end)
     }
 
     fn wants_request(&self) -> Want {
@@ -43,8 +43,8 @@ impl Machine for Single {
         self.gateway.request_grows(bytes)
     }
 
-    fn request_body(&mut self, body: &[u8], moment: Moment) -> Step {
-        let mut step = self.gateway.request_body(body, moment);
+    fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
+        let mut step = self.gateway.request_body(host, body);
         if step.flow != Flow::Continue {
             return step;
         }
@@ -56,7 +56,7 @@ impl Machine for Single {
         };
         let mut attempt = Attempt::new(upstream.clone());
         let begun = attempt.begin(&plan.encode());
-        let sent = attempt.request_body(body, moment);
+        let sent = attempt.request_body(host, body);
         if sent.flow != Flow::Continue {
             return sent;
         }
@@ -64,14 +64,15 @@ impl Machine for Single {
         step.set(TARGET, plan.next_provider().unwrap_or_default());
         step.set("x-envoy-max-retries", "0");
         step.headers.extend(sent.headers);
+        step.keep = sent.keep;
         step.properties.extend(begun.properties);
         step.body = sent.body;
         step
     }
 
-    fn response_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
+    fn response_headers(&mut self, host: &dyn Host, end: bool) -> Step {
         match &mut self.attempt {
-            Some(attempt) => attempt.response_headers(view, end, moment),
+            Some(attempt) => attempt.response_headers(host, end),
             None => Step::go(),
         }
     }
@@ -84,7 +85,7 @@ impl Machine for Single {
         self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(bytes))
     }
 
-    fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
-        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(bytes, end))
+    fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
+        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end))
     }
 }

@@ -1,4 +1,7 @@
-//! What a machine tells its host to do.
+//! What a machine and its host say to each other.
+
+/// Names and values, in order.
+pub type Headers = Vec<(String, String)>;
 
 use crate::names;
 
@@ -7,7 +10,9 @@ use crate::names;
 pub struct Step {
     /// Properties to set.
     pub properties: Vec<(&'static str, Vec<u8>)>,
-    /// Headers to set, or to remove where there is no value. Of the request or the response, whichever is being handled.
+    /// The headers to keep, of the request or the response, whichever is being handled; `None`: all.
+    pub keep: Option<Headers>,
+    /// Headers to set, or to remove where there is no value.
     pub headers: Vec<(&'static str, Option<String>)>,
     /// What to put in place of all of the body that the host holds.
     pub body: Option<String>,
@@ -54,7 +59,7 @@ pub enum Want {
 /// One HTTP stream as a machine: a method for each thing that happens. What a machine does not care for passes.
 pub trait Machine {
     /// The request's headers are there; `end` if no body follows.
-    fn request_headers(&mut self, _view: &dyn View, _end: bool, _now: Moment) -> Step {
+    fn request_headers(&mut self, _host: &dyn Host, _end: bool) -> Step {
         Step::go()
     }
 
@@ -69,12 +74,12 @@ pub trait Machine {
     }
 
     /// What [`Self::wants_request`] asked for.
-    fn request_body(&mut self, _body: &[u8], _now: Moment) -> Step {
+    fn request_body(&mut self, _host: &dyn Host, _body: &[u8]) -> Step {
         Step::go()
     }
 
     /// The answer's headers are there; `end` if no body follows.
-    fn response_headers(&mut self, _view: &dyn View, _end: bool, _now: Moment) -> Step {
+    fn response_headers(&mut self, _host: &dyn Host, _end: bool) -> Step {
         Step::go()
     }
 
@@ -89,28 +94,32 @@ pub trait Machine {
     }
 
     /// What [`Self::wants_response`] asked for; `end` if it was the last.
-    fn response_body(&mut self, _bytes: &[u8], _end: bool) -> Step {
+    fn response_body(&mut self, _host: &dyn Host, _bytes: &[u8], _end: bool) -> Step {
         Step::go()
     }
 }
 
-/// What a machine can look at while headers are handled. Each look costs a call to the host.
-pub trait View {
-    /// A header of the request or the response, whichever is being handled. Bytes that are not UTF-8 are replaced.
+/// What a machine can look at. Each look costs a call.
+pub trait Host {
+    /// The time, in milliseconds since 1970.
+    fn now(&self) -> u64;
+
+    /// Decides what is left to chance.
+    fn seed(&self) -> u64;
+
+    /// A header of the request or the response, whichever is being handled and has not been passed on yet. Bytes that
+    /// are not UTF-8 are replaced.
     fn header(&self, name: &str) -> Option<String>;
+
+    /// All of them.
+    fn headers(&self) -> Headers;
 
     /// A property that a machine set, on this stream or, for an attempt, on its request.
     fn property(&self, name: &str) -> Option<Vec<u8>>;
 }
 
-/// What no machine can know by itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moment {
-    /// Seconds since 1970.
-    pub now: u64,
-    /// Decides what is left to chance.
-    pub seed: u64,
-}
+/// The longest value that a header is given.
+const MAX_VALUE: usize = 2048;
 
 impl Step {
     /// Pass everything on as it is.
@@ -145,9 +154,16 @@ impl Step {
         self
     }
 
-    /// Sets a header.
+    /// Sets a header. Values can come from a request's body or from configuration: what could end a header's line, or is
+    /// no text that every hop takes, is replaced.
     pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
-        self.headers.push((name, Some(value.into())));
+        let mut value: String = value.into();
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            value =
+                value.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' }).collect();
+        }
+        value.truncate(MAX_VALUE);
+        self.headers.push((name, Some(value)));
     }
 
     /// Removes a header.

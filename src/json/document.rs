@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
         let number = self.as_number()?;
         number.parse().ok().or_else(|| {
             let float: f64 = number.parse().ok()?;
-            (float >= 0.0 && float <= 9_007_199_254_740_992.0 && float.fract() == 0.0).then_some(float as u64)
+            ((0.0..=9_007_199_254_740_992.0).contains(&float) && float.fract() == 0.0).then_some(float as u64)
         })
     }
 

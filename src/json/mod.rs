@@ -10,6 +10,6 @@ mod str;
 mod write;
 
 pub use self::document::{Document, Elements, Kind, Members, Value};
-pub use self::parse::{Invalid, MAX_DEPTH};
+pub use self::parse::{Invalid, MAX_DEPTH, MAX_NODES};
 pub use self::str::Str;
 pub use self::write::{Quoted, Write, Writer};

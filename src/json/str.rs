@@ -66,7 +66,12 @@ impl<'a> Str<'a> {
 
     /// Whether it is empty or white space only.
     pub fn is_blank(&self) -> bool {
-        self.decode().trim().is_empty()
+        // Long texts show at once that they are not; only other escapes at the beginning need a closer look.
+        let mut rest = self.escaped.trim_start();
+        while let Some(after) = ["\\n", "\\t", "\\r"].iter().find_map(|escape| rest.strip_prefix(escape)) {
+            rest = after.trim_start();
+        }
+        rest.is_empty() || rest.starts_with('\\') && self.decode().trim().is_empty()
     }
 
     /// The text itself. A surrogate without its other half becomes U+FFFD.
@@ -208,6 +213,21 @@ mod tests {
             let (before, after) = text.split_once(',').unwrap();
             assert_eq!((before.escaped(), after.escaped()), (r"a\/b", r"c\n,d"));
             assert!(before.split_once(',').is_none());
+        }
+    }
+
+    #[test]
+    fn blank_is_what_shows_nothing() {
+        for (escaped, blank) in [
+            ("", true),
+            (r" \n\t \r\u00a0\f ", true),
+            (r"\n a", false),
+            (r"\\n", false),
+            (r"\n\u0061", false),
+            ("\u{3000}", true),
+        ] {
+            let literal = format!("\"{escaped}\"");
+            assert_eq!(Str::of_literal(&literal).unwrap().is_blank(), blank, "{literal}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! The host's calls as the streams need them. Header values are bytes: the SDK's own string calls panic on others.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use log::warn;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::exchange::{Flow, Moment, Reply, Step, View};
+use crate::exchange::{Flow, Headers, Host, Reply, Step};
 
 /// Which half of a stream a step is about.
 #[derive(Clone, Copy)]
@@ -39,10 +39,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if let Flow::Reply(reply) = step.flow {
         return answer(reply);
     }
-    for (name, value) in step.headers {
-        let value = value.as_ref().map(String::as_bytes);
-        check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
-    }
+    set_headers(half, step.keep, step.headers);
     if let Some(body) = step.body {
         check("body", hostcalls::set_buffer(half.body(), 0, held, body.as_bytes()));
     }
@@ -50,6 +47,23 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
     }
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+}
+
+/// One call where all are known anew, else one for each.
+fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Option<String>)>) {
+    let Some(mut headers) = keep else {
+        for (name, value) in changes {
+            let value = value.as_ref().map(String::as_bytes);
+            check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
+        }
+        return;
+    };
+    for (name, value) in changes {
+        headers.retain(|(other, _)| other != name);
+        headers.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    check("headers", hostcalls::set_map_bytes(half.headers(), headers));
 }
 
 fn answer(reply: Reply) -> Action {
@@ -60,15 +74,44 @@ fn answer(reply: Reply) -> Action {
     Action::Pause
 }
 
-impl View for Half {
+/// Envoy, while it calls about one half of a stream.
+pub(super) struct Call {
+    pub half: Half,
+    /// Differs from stream to stream.
+    pub stream: u32,
+}
+
+impl Host for Call {
+    fn now(&self) -> u64 {
+        u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn seed(&self) -> u64 {
+        let now = since_1970();
+        (u64::from(self.stream) << 32) ^ (now.as_secs() << 30) ^ u64::from(now.subsec_nanos())
+    }
+
     fn header(&self, name: &str) -> Option<String> {
-        let value = hostcalls::get_map_value_bytes(self.headers(), name).ok().flatten()?;
-        Some(String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        hostcalls::get_map_value_bytes(self.half.headers(), name).ok().flatten().map(text)
+    }
+
+    fn headers(&self) -> Headers {
+        let headers = hostcalls::get_map_bytes(self.half.headers()).unwrap_or_default();
+        headers.into_iter().map(|(name, value)| (name, text(value))).collect()
     }
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
     }
+}
+
+fn since_1970() -> Duration {
+    let now = hostcalls::get_current_time().ok();
+    now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default()
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// A stretch of the body that Envoy holds.
@@ -84,17 +127,13 @@ pub(super) fn buffer(kind: BufferType, start: usize, size: usize) -> Vec<u8> {
     hostcalls::get_buffer(kind, start, size).ok().flatten().unwrap_or_default()
 }
 
-/// The time, and chance that differs for every stream `id`.
-pub(super) fn moment(id: u32) -> Moment {
-    let now = hostcalls::get_current_time().ok();
-    let since = now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    Moment {
-        now: since.as_secs(),
-        seed: (u64::from(id) << 32) ^ (since.as_secs() << 30) ^ u64::from(since.subsec_nanos()),
-    }
+/// How much of the body Envoy holds, in bytes, where it does not say so.
+pub(super) fn held(half: Half) -> usize {
+    hostcalls::get_buffer(half.body(), 0, usize::MAX).ok().flatten().map_or(0, |held| held.len())
 }
 
-/// A call that the host refuses is a fault of this program or of Envoy's configuration: it is said, and nothing traps.
+/// A call that the host refuses is a fault of this program or of Envoy's configuration, and is said. (For most refusals
+/// the SDK traps before it comes to this: the machines see to it that headers and bodies are only changed while held.)
 fn check<T>(what: &str, result: Result<T, proxy_wasm::types::Status>) {
     if let Err(status) = result {
         warn!("model-gateway: Envoy refused {what}: {status:?}");

@@ -79,7 +79,7 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
         serde_json::from_slice(json).map_err(|error| vec![format!("plugin configuration: {error}")])?;
     let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
     let upstream = |provider: &Provider| {
-        let upstream = Upstream::new(provider, |variable| std::env::var(variable).ok());
+        let upstream = Upstream::new(&config, provider, |variable| std::env::var(variable).ok());
         upstream.map(Rc::new).map_err(|mistake| vec![describe(&mistake)])
     };
     info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());

@@ -22,41 +22,66 @@ impl<M: Machine> Stream<M> {
 
 impl<M> Context for Stream<M> {}
 
-impl<M: Machine> HttpContext for Stream<M> {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.request_headers(&Half::Request, end, host::moment(self.id));
-        host::apply(Half::Request, step, 0)
+impl<M: Machine> Stream<M> {
+    fn host(&self, half: Half) -> host::Call {
+        host::Call { half, stream: self.id }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+    /// More of the request's body is there, `size` bytes in all; `end` if it is the last.
+    fn request(&mut self, size: usize, end: bool) -> Action {
         let step = match self.machine.wants_request() {
             Want::Nothing => return Action::Continue,
             Want::Whole | Want::Pieces if !end => self.machine.request_grows(size as u64),
             Want::Whole | Want::Pieces => {
                 let body = host::body(Half::Request, 0, size);
-                self.machine.request_body(&body, host::moment(self.id))
+                self.machine.request_body(&self.host(Half::Request), &body)
             }
         };
         host::apply(Half::Request, step, size)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.response_headers(&Half::Response, end, host::moment(self.id));
-        host::apply(Half::Response, step, 0)
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+    /// The same for the answer's.
+    fn response(&mut self, size: usize, end: bool) -> Action {
         let wanted = self.machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
             Want::Whole if !end => self.machine.response_grows(size as u64),
             Want::Whole | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
-                self.machine.response_body(&bytes, end)
+                self.machine.response_body(&self.host(Half::Response), &bytes, end)
             }
         };
         let action = host::apply(Half::Response, step, size);
         self.seen = if action == Action::Pause && wanted == Want::Pieces { size } else { 0 };
         action
+    }
+}
+
+impl<M: Machine> HttpContext for Stream<M> {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let step = self.machine.request_headers(&self.host(Half::Request), end);
+        host::apply(Half::Request, step, 0)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        self.request(size, end)
+    }
+
+    /// Trailers come in place of an end of the body.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.request(host::held(Half::Request), true)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let step = self.machine.response_headers(&self.host(Half::Response), end);
+        host::apply(Half::Response, step, 0)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        self.response(size, end)
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.response(host::held(Half::Response), true)
     }
 }

@@ -1,36 +1,43 @@
 //! A complete answer: the model's name is put back, the usage read.
 
+use super::mend::{is_broken, mend_choice};
 use super::patch::Patches;
 use super::request::literal;
+use super::stream::is_error;
 use super::usage::usage;
 use crate::chat::Usage;
 use crate::error::Error;
-use crate::json::{Document, Kind};
+use crate::json::{Document, Kind, Value};
 
 /// Appends the provider's answer `body` to `out` as the client is to get it: from `model`.
 ///
 /// # Errors
-/// It is none: `Err(Some)` for an error that the provider put into a 200, with its object as `classify` is to see it.
+/// It is none: nonsense, or an error that the provider put into a 200, which `classify` was shown.
 pub fn answer(
     body: &[u8],
     model: &str,
-    classify: impl FnOnce(&Document<'_>) -> Error,
+    classify: impl FnOnce(Value<'_>) -> Error,
     out: &mut String,
 ) -> Result<Option<Usage>, Error> {
     let document = Document::parse(body)
         .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
     let root = document.root();
-    let choices = root.get("choices").filter(|choices| choices.elements().next().is_some());
-    if root.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(classify(&document));
+    if is_error(root) {
+        return Err(classify(root));
     }
-    if choices.is_none() {
+    let choices = || root.get("choices").into_iter().flat_map(Value::elements);
+    if choices().next().is_none() {
         return Err(Error::bad_answer("the provider's answer has no choices"));
+    }
+    if let Some(broken) = choices().find(|choice| is_broken(*choice)) {
+        return Err(classify(broken));
     }
     let mut patches = Patches::default();
     if let Some(name) = root.get("model").filter(|name| name.kind() == Kind::String) {
         patches.replace(name.start()..name.end(), literal(model));
     }
+    let id = root.get("id").and_then(Value::as_str).unwrap_or_default();
+    choices().for_each(|choice| mend_choice(choice, id.escaped(), &mut patches));
     patches.apply(document.text(), out);
     Ok(root.get("usage").and_then(usage))
 }
@@ -61,11 +68,46 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_stumble_over_is_mended() {
+        let choice = |message: &str, finish: &str| {
+            format!(r#"{{"id":"c-9","choices":[{{"message":{{{message}}},"finish_reason":{finish}}}]}}"#)
+        };
+        let native = |told: &str, said: &str| format!(r#""{told}","native_finish_reason":"{said}""#);
+        for (message, finish, mended, told) in [
+            (
+                r#""tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":""}}]"#,
+                r#""stop""#,
+                r#""tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]"#,
+                native("tool_calls", "stop"),
+            ),
+            (
+                r#""tool_calls":[{"function":{"name":"f","arguments":{"a": 1}}},{"id":null,"function":{"name":"g"}}]"#,
+                r#""""#,
+                r#""tool_calls":[{"id":"call_9c_0","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},{"type":"function","id":"call_9c_1","function":{"arguments":"{}","name":"g"}}]"#,
+                r#""tool_calls""#.to_owned(),
+            ),
+            (
+                r#""tool_calls":[{"id":"a","type":"custom","custom":{"input":""}}]"#,
+                r#""tool_calls""#,
+                r#""tool_calls":[{"id":"a","type":"custom","custom":{"input":""}}]"#,
+                r#""tool_calls""#.to_owned(),
+            ),
+            (r#""content":"a","tool_calls":[]"#, r#""eos""#, r#""content":"a","tool_calls":[]"#, native("stop", "eos")),
+            (r#""content":"a""#, "null", r#""content":"a""#, r#""stop""#.to_owned()),
+        ] {
+            check(&choice(message, finish), Ok((&choice(mended, &told), None)));
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_a_failure() {
         check("", Err(Cause::BadAnswer));
         check("<html>", Err(Cause::BadAnswer));
         check("{}", Err(Cause::BadAnswer));
         check(r#"{"choices":[]}"#, Err(Cause::BadAnswer));
         check(r#"{"error":{"message":"x"}}"#, Err(Cause::Overloaded));
+        check(r#"{"object":"error","message":"x"}"#, Err(Cause::Overloaded));
+        check(r#"{"choices":[{"error":{"code":502},"message":{}}]}"#, Err(Cause::Overloaded));
+        check(r#"{"choices":[{"message":{"content":""},"finish_reason":"error"}]}"#, Err(Cause::Overloaded));
     }
 }

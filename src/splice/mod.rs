@@ -4,6 +4,7 @@
 //! errors, the end) is told to the caller; nothing here decides what follows from it.
 
 mod answer;
+mod mend;
 mod patch;
 mod request;
 mod stream;

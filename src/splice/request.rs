@@ -2,8 +2,10 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 
+use hashbrown::HashSet;
+
 use super::patch::Patches;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str, Value, Write};
 
 /// What the gateway has to know of a request, whoever will answer it.
@@ -35,7 +37,7 @@ impl<'a> Facts<'a> {
     pub fn read(document: &'a Document<'a>) -> Result<Self, Error> {
         let root = document.root();
         if root.kind() != Kind::Object {
-            return Err(Error { param: None, ..Error::bad_request("The body must be a JSON object.", "") });
+            return Err(Error::new(Cause::BadRequest, "The body must be a JSON object."));
         }
         let places = Places::find(root)?;
         let model = places.model.ok_or_else(|| Error::bad_request("You must provide a model parameter.", "model"))?;
@@ -66,21 +68,35 @@ impl<'a> Places<'a> {
     /// A member that stands there twice is refused: the gateway would judge by one, and the provider by the other.
     fn find(root: Value<'a>) -> Result<Self, Error> {
         let mut places = Self::default();
+        let mut seen: HashSet<String> = HashSet::new();
         for (name, value) in root.members() {
-            let place = match name.decode().as_ref() {
-                "model" => &mut places.model,
-                "messages" => &mut places.messages,
-                "stream" => &mut places.stream,
-                "stream_options" => &mut places.stream_options,
-                _ => continue,
-            };
-            if place.replace(value).is_some() {
-                let name = name.decode();
-                return Err(Error::bad_request(format!("Duplicate parameter: '{name}'."), name.as_ref()));
+            let name = name.decode();
+            match name.as_ref() {
+                "model" => places.model = Some(value),
+                "messages" => places.messages = Some(value),
+                "stream" => places.stream = Some(value),
+                "stream_options" => places.stream_options = Some(value),
+                _ => {}
             }
+            if seen.contains(name.as_ref()) {
+                return Err(duplicate(&name));
+            }
+            if seen.len() >= MAX_MEMBERS {
+                return Err(Error::new(Cause::BadRequest, format!("More than {MAX_MEMBERS} parameters.")));
+            }
+            seen.insert(name.into_owned());
+        }
+        let options = places.stream_options.into_iter().flat_map(Value::members);
+        if options.filter(|(name, _)| *name == *"include_usage").count() > 1 {
+            return Err(duplicate("stream_options.include_usage"));
         }
         Ok(places)
     }
+}
+
+fn duplicate(name: &str) -> Error {
+    let name: String = name.chars().take(64).collect();
+    Error::bad_request(format!("Duplicate parameter: '{name}'."), name)
 }
 
 /// Appends the request to `out` as the provider is to get it: for `model`, and with the usage at the end of a stream.
@@ -126,6 +142,9 @@ fn missing(param: &str) -> Error {
 fn wrong_type(param: &str, expected: &str) -> Error {
     Error::bad_request(format!("Invalid type for '{param}': expected {expected}."), param)
 }
+
+/// No dialect has half as many.
+const MAX_MEMBERS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -184,6 +203,12 @@ mod tests {
             (r#"{"model":"a","messages":[{},"x"]}"#, Some("messages[1]"), "an object"),
             (r#"{"model":"a","messages":[{}],"stream":"yes"}"#, Some("stream"), "a boolean"),
             (r#"{"model":"a","messages":[{}],"mod\u0065l":"b"}"#, Some("model"), "Duplicate"),
+            (r#"{"model":"a","messages":[{}],"n":1,"n":2}"#, Some("n"), "Duplicate"),
+            (
+                r#"{"model":"a","messages":[{}],"stream_options":{"include_usage":true,"include_usage":false}}"#,
+                Some("stream_options.include_usage"),
+                "Duplicate",
+            ),
         ] {
             let document = Document::parse(body.as_bytes()).unwrap();
             let error = Facts::read(&document).unwrap_err();

@@ -2,13 +2,14 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>
 
+use super::mend::{Choice, MOST, is_broken};
 use super::patch::Patches;
 use super::request::literal;
 use super::usage::usage;
 use crate::chat::Usage;
 use crate::error::Error;
 use crate::frame::sse::{Decoder, Frame};
-use crate::json::{Document, Kind, Value};
+use crate::json::{Document, Kind, Value, Write};
 
 /// One streamed answer on its way from an OpenAI-compatible provider to an OpenAI client.
 #[derive(Debug)]
@@ -23,16 +24,12 @@ pub struct Stream {
 /// What has been seen so far.
 #[derive(Debug, Default)]
 struct Watched {
+    /// The members that all chunks begin with, for those that the provider leaves out.
+    head: String,
+    choices: Vec<Choice>,
     content: bool,
-    finished: bool,
     done: bool,
     usage: Option<Usage>,
-}
-
-/// What is to become of an event.
-enum Verdict {
-    Pass(Patches),
-    Drop,
 }
 
 impl Stream {
@@ -73,7 +70,7 @@ impl Stream {
         if self.watched.done {
             return Ok(());
         }
-        if !self.watched.finished {
+        if !self.watched.is_finished() {
             return Err(Error::bad_answer("the provider ended the stream before the answer was complete"));
         }
         // Cerebras, Perplexity and Writer end without it; official SDKs wait for it.
@@ -104,7 +101,7 @@ impl Watched {
         if self.done {
             return Ok(());
         }
-        let Some(data) = frame.data else {
+        let Some(data) = frame.data.filter(|data| !data.trim_ascii().is_empty()) else {
             // A comment keeps the connection alive; before the first content there is nothing to keep.
             if self.content {
                 out.push_str(&String::from_utf8_lossy(frame.raw));
@@ -112,28 +109,37 @@ impl Watched {
             return Ok(());
         };
         if data.trim_ascii() == b"[DONE]" {
-            if !self.finished && !self.content {
+            if !self.content {
                 return Err(Error::bad_answer("the provider ended the stream without an answer"));
             }
             self.done = true;
+            self.finish(model, out);
             out.push_str("data: [DONE]\n\n");
             return Ok(());
         }
         let document = Document::parse(data)
             .map_err(|invalid| Error::bad_answer(format!("the provider sent an event that is not JSON: {invalid}")))?;
         let root = document.root();
-        if frame.name == b"error" || root.get("error").is_some_and(|error| !error.is_null()) {
+        if frame.name == b"error" || is_error(root) {
             return Err(classify(root));
         }
-        match (self.event(root, model, include_usage), frame.data_at) {
-            (Verdict::Drop, _) => {}
-            (Verdict::Pass(patches), Some(at)) => {
+        if let Some(choice) =
+            root.get("choices").into_iter().flat_map(Value::elements).find(|choice| is_broken(*choice))
+        {
+            return Err(classify(choice));
+        }
+        let mut patches = Patches::default();
+        if !self.event(root, model, include_usage, &mut patches, out) {
+            return Ok(());
+        }
+        match frame.data_at {
+            Some(at) => {
                 let (before, rest) = frame.raw.split_at_checked(at).unwrap_or_default();
                 out.push_str(&String::from_utf8_lossy(before));
                 patches.apply(document.text(), out);
                 out.push_str(&String::from_utf8_lossy(rest.get(data.len()..).unwrap_or_default()));
             }
-            (Verdict::Pass(patches), None) => {
+            None => {
                 let mut joined = String::new();
                 patches.apply(document.text(), &mut joined);
                 for line in joined.lines() {
@@ -147,42 +153,128 @@ impl Watched {
         Ok(())
     }
 
-    fn event(&mut self, root: Value<'_>, model: &str, include_usage: bool) -> Verdict {
-        let mut patches = Patches::default();
+    /// Takes an event and says what is to be changed in it; `false` if it is not for the client. Chunks that have to come
+    /// before it are appended to `out`.
+    fn event(
+        &mut self,
+        root: Value<'_>,
+        model: &str,
+        include_usage: bool,
+        patches: &mut Patches,
+        out: &mut String,
+    ) -> bool {
+        let id = root.get("id").and_then(Value::as_str).unwrap_or_default();
         let mut choices = 0;
+        let mut has_usage = false;
         for (name, value) in root.members() {
             match name.escaped() {
                 "model" if value.kind() == Kind::String => patches.replace(value.start()..value.end(), model),
                 "choices" => {
                     for choice in value.elements() {
                         choices += 1;
-                        self.choice(choice);
+                        self.choice(root, choice, id.escaped(), model, patches, out);
                     }
                 }
                 "usage" => {
                     // Groq, Databricks and HuggingFace repeat it: the last one counts, once.
                     self.usage = usage(value).or(self.usage);
-                    if !include_usage && !value.is_null() {
+                    has_usage = !value.is_null();
+                    if !include_usage && has_usage {
                         patches.replace(value.start()..value.end(), "null");
                     }
                 }
+                // Groq's agents tell it nowhere else.
+                "x_groq" => self.usage = self.usage.or(value.get("usage").and_then(usage)),
                 _ => {}
             }
         }
-        let usage_only = choices == 0 && root.get("usage").is_some_and(|usage| !usage.is_null());
-        if usage_only && !include_usage { Verdict::Drop } else { Verdict::Pass(patches) }
+        include_usage || choices > 0 || !has_usage
     }
 
-    fn choice(&mut self, choice: Value<'_>) {
-        if choice.get("finish_reason").is_some_and(|reason| !reason.is_null()) {
-            self.finished = true;
-            self.content = true;
-        }
+    fn choice(
+        &mut self,
+        root: Value<'_>,
+        value: Value<'_>,
+        id: &str,
+        model: &str,
+        patches: &mut Patches,
+        out: &mut String,
+    ) {
         if !self.content {
-            let delta = choice.get("delta").into_iter().flat_map(Value::members);
-            self.content = delta.filter(|(name, _)| *name != *"role").any(|(_, value)| says_something(value));
+            let mut delta = value.get("delta").into_iter().flat_map(Value::members);
+            self.content = delta.any(|(name, value)| name != "role" && name != "channel" && says_something(value));
+        }
+        let number = value.get("index").and_then(Value::as_u64).unwrap_or(0);
+        let known = self.choices.iter().position(|choice| choice.number == number);
+        if known.is_none() && self.choices.len() < MOST {
+            if self.head.is_empty() {
+                self.head = head(root);
+            }
+            self.choices.push(Choice::new(number));
+        }
+        let last = self.choices.len().saturating_sub(1);
+        let Some(choice) = self.choices.get_mut(known.unwrap_or(last)).filter(|choice| choice.number == number) else {
+            return;
+        };
+        let had_finished = choice.finished;
+        choice.take(value, id, patches);
+        if choice.finished && !had_finished {
+            self.content = true;
+            write_bare(&self.head, model, choice, out);
         }
     }
+
+    /// Whether every choice has come to its end.
+    fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished)
+    }
+
+    /// Ends the choices that the provider has not, though it says that it is done: as OpenRouter and Snowflake do.
+    fn finish(&mut self, model: &str, out: &mut String) {
+        for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
+            write_bare(&self.head, model, choice, out);
+            choice.finished = true;
+            write_chunk(&self.head, model, choice.number, "", &literal(choice.unsaid_finish()), out);
+        }
+    }
+}
+
+/// Whether an event is an error. Mistral and vLLM write theirs without a member `error`.
+pub(super) fn is_error(root: Value<'_>) -> bool {
+    root.get("error").is_some_and(says_something)
+        || root.get("object").and_then(Value::as_str).is_some_and(|object| object == "error")
+}
+
+/// What chunks begin with, as `chunk` does.
+fn head(chunk: Value<'_>) -> String {
+    let mut head = String::from("data: {");
+    for name in ["id", "object", "created"] {
+        if let Some(value) = chunk.get(name) {
+            head.push('"');
+            head.push_str(name);
+            head.push_str("\":");
+            value.write(&mut head);
+            head.push(',');
+        }
+    }
+    head
+}
+
+/// Calls without arguments were called with none: the texts have to add up to JSON.
+fn write_bare(head: &str, model: &str, choice: &mut Choice, out: &mut String) {
+    let number = choice.number;
+    for call in choice.bare() {
+        let delta = format!(r#""tool_calls":[{{"index":{call},"function":{{"arguments":"{{}}"}}}}]"#);
+        write_chunk(head, model, number, &delta, "null", out);
+    }
+}
+
+fn write_chunk(head: &str, model: &str, choice: u64, delta: &str, finish: &str, out: &mut String) {
+    out.push_str(head);
+    out.push_str(&format!(
+        r#""model":{model},"choices":[{{"index":{choice},"delta":{{{delta}}},"finish_reason":{finish}}}]}}"#
+    ));
+    out.push_str("\n\n");
 }
 
 /// Whether a member of a delta has anything in it: role chunks carry empty texts and nulls.
@@ -191,119 +283,10 @@ fn says_something(value: Value<'_>) -> bool {
         Kind::Null => false,
         Kind::String => value.as_str().is_some_and(|text| !text.is_empty()),
         Kind::Array => value.elements().next().is_some(),
-        Kind::Object => value.members().next().is_some(),
+        Kind::Object => value.members().any(|(_, value)| says_something(value)),
         Kind::Bool | Kind::Number => true,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Stream;
-    use crate::chat::Usage;
-    use crate::error::{Cause, Error};
-
-    /// The client's bytes, how it ended, the usage, and whether content was seen.
-    type Outcome = (String, Result<(), Cause>, Option<Usage>, bool);
-
-    fn run<'c>(chunks: impl Iterator<Item = &'c [u8]>, include_usage: bool) -> Outcome {
-        let mut stream = Stream::new("asked", include_usage);
-        let mut out = String::new();
-        let classify = |_: crate::json::Value<'_>| Error::new(Cause::Overloaded, "");
-        let mut result = Ok(());
-        for chunk in chunks {
-            result = result.and_then(|()| stream.push(chunk, classify, &mut out));
-        }
-        let result = result.and_then(|()| stream.end(classify, &mut out)).map_err(|error| error.cause);
-        (out, result, stream.usage(), stream.has_content())
-    }
-
-    /// Whole, byte by byte, and cut in two at every place.
-    fn check(stream: &str, include_usage: bool, expected: &str, result: Result<(), Cause>) -> (Option<Usage>, bool) {
-        let bytes = stream.as_bytes();
-        let whole = run(std::iter::once(bytes), include_usage);
-        assert_eq!((whole.0.as_str(), whole.1), (expected, result));
-        assert_eq!(run(bytes.chunks(1), include_usage), whole);
-        for at in 0..bytes.len() {
-            let (first, second) = bytes.split_at(at);
-            assert_eq!(run([first, second].into_iter(), include_usage), whole, "cut at {at}");
-        }
-        (whole.2, whole.3)
-    }
-
-    const ROLE: &str =
-        "data: {\"model\":\"m-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"x\":1}\n\n";
-    const TEXT: &str =
-        "data: {\"model\":\"m-1\",\"choices\":[{\"delta\":{\"content\":\"h\u{e9}\"}}],\"obfuscation\":\"a\"}\n\n";
-    const END: &str = "data: {\"model\":\"m-1\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
-    const DONE: &str = "data: [DONE]\n\n";
-
-    fn asked(stream: &str) -> String {
-        stream.replace("m-1", "asked")
-    }
-
-    #[test]
-    fn events_pass_as_they_came_but_for_the_models_name() {
-        let expected = asked(&[ROLE, TEXT, END, USAGE, DONE].concat());
-        let (usage, content) = check(&[ROLE, TEXT, END, USAGE, DONE].concat(), true, &expected, Ok(()));
-        assert_eq!((usage.map(|usage| (usage.input, usage.output)), content), (Some((3, 2)), true));
-    }
-
-    #[test]
-    fn usage_is_seen_and_removed_when_the_client_did_not_ask() {
-        let expected = asked(&[ROLE, TEXT, END, DONE].concat());
-        let (usage, _) = check(&[ROLE, TEXT, END, USAGE, DONE].concat(), false, &expected, Ok(()));
-        assert_eq!(usage.map(|usage| usage.input), Some(3));
-        let beside = END.replace("}]}", "}],\"usage\":{\"prompt_tokens\":1}}");
-        let expected = asked(&[TEXT, &END.replace("}]}", "}],\"usage\":null}"), DONE].concat());
-        check(&[TEXT, &beside, DONE].concat(), false, &expected, Ok(()));
-    }
-
-    #[test]
-    fn a_missing_done_is_added_only_to_a_complete_answer() {
-        check(&[TEXT, END].concat(), true, &asked(&[TEXT, END, DONE].concat()), Ok(()));
-        check(TEXT, true, &asked(TEXT), Err(Cause::BadAnswer));
-        check("", true, "", Err(Cause::BadAnswer));
-        check(DONE, true, "", Err(Cause::BadAnswer));
-        check(&[TEXT, DONE].concat(), true, &asked(&[TEXT, DONE].concat()), Ok(()));
-        check(&[TEXT, DONE, ":\n\n", TEXT, DONE].concat(), true, &asked(&[TEXT, DONE].concat()), Ok(()));
-        check(&[TEXT, END.trim_end()].concat(), true, &asked(&[TEXT, END, DONE].concat()), Ok(()));
-    }
-
-    #[test]
-    fn errors_end_the_stream_wherever_they_come() {
-        let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
-        check(error, true, "", Err(Cause::Overloaded));
-        check(&[TEXT, error, DONE].concat(), true, &asked(TEXT), Err(Cause::Overloaded));
-        check(&[TEXT, "event: error\ndata: {}\n\n"].concat(), true, &asked(TEXT), Err(Cause::Overloaded));
-        check("data: <html>\n\n", true, "", Err(Cause::BadAnswer));
-        let (_, content) = check(ROLE, true, &asked(ROLE), Err(Cause::BadAnswer));
-        assert!(!content);
-    }
-
-    #[test]
-    fn comments_pass_once_there_is_content() {
-        let comment = ": keep-alive\n\n";
-        let stream = [comment, ROLE, comment, TEXT, comment, END, DONE].concat();
-        check(&stream, true, &asked(&[ROLE, TEXT, comment, END, DONE].concat()), Ok(()));
-        check(
-            &[&TEXT.replace('\n', "\r\n"), END, DONE].concat(),
-            true,
-            &asked(&[&TEXT.replace('\n', "\r\n"), END, DONE].concat()),
-            Ok(()),
-        );
-    }
-
-    #[test]
-    fn what_stands_beside_the_data_need_not_be_text() {
-        let stream = [b"event: \xff\n", END.as_bytes()].concat();
-        let (out, ..) = run(std::iter::once(&stream[..]), true);
-        assert_eq!(out, ["event: \u{fffd}\n", &asked(END), DONE].concat());
-    }
-
-    #[test]
-    fn several_data_lines_are_one_event() {
-        let stream = "data: {\"model\":\"m-1\",\ndata: \"choices\":[{\"finish_reason\":\"stop\"}]}\n\n";
-        check(stream, true, &[&asked(stream), DONE].concat(), Ok(()));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model_gateway::config::Config;
-use model_gateway::exchange::{Attempt, Flow, Gateway, Machine, Moment, Single, Step, Upstream, View, Want};
+use model_gateway::exchange::{Attempt, Flow, Gateway, Host, Machine, Single, Step, Upstream, Want};
 use model_gateway::names;
 
 use crate::scripted::filters::{Action, Event, Filters, Half, Headers, Held, NOW, Reply, State};
@@ -29,8 +29,8 @@ impl Native {
         let variable =
             |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
         let upstreams = config.providers.iter();
-        let upstreams =
-            upstreams.map(|(name, provider)| (name.clone(), Rc::new(Upstream::new(provider, variable).unwrap())));
+        let upstreams = upstreams
+            .map(|(name, provider)| (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap())));
         let upstreams = Rc::new(upstreams.collect());
         Self { config: Rc::new(config), upstreams, contexts: BTreeMap::new(), last: 0 }
     }
@@ -51,17 +51,16 @@ impl Filters for Native {
 
     fn call(&mut self, id: u32, event: Event, held: &mut Held, state: &mut State) -> Action {
         let Context { machine, seen } = self.contexts.get_mut(&id).expect("an open context");
-        let now = Moment { now: NOW, seed: u64::from(id) };
         let empty = Headers::default();
-        let look = Look { headers: held.headers.as_ref().unwrap_or(&empty), state };
+        let kept = held.headers.clone();
+        let host = Look { headers: kept.as_ref().unwrap_or(&empty), state, id };
         let body = held.body.as_deref().unwrap_or_default();
         let (step, wanted) = match (held.half, event) {
-            (Half::Request, Event::Headers { end }) => (machine.request_headers(&look, end, now), Want::Nothing),
-            (Half::Response, Event::Headers { end }) => (machine.response_headers(&look, end, now), Want::Nothing),
-            (Half::Request, Event::Trailers) => return Action::Continue,
-            (Half::Request, Event::Body { end }) => match machine.wants_request() {
+            (Half::Request, Event::Headers { end }) => (machine.request_headers(&host, end), Want::Nothing),
+            (Half::Response, Event::Headers { end }) => (machine.response_headers(&host, end), Want::Nothing),
+            (Half::Request, Event::Body { .. } | Event::Trailers) => match machine.wants_request() {
                 Want::Nothing => return Action::Continue,
-                wanted if end => (machine.request_body(body, now), wanted),
+                wanted if event != (Event::Body { end: false }) => (machine.request_body(&host, body), wanted),
                 wanted => (machine.request_grows(body.len() as u64), wanted),
             },
             (Half::Response, Event::Body { .. } | Event::Trailers) => {
@@ -69,7 +68,7 @@ impl Filters for Native {
                 match machine.wants_response() {
                     Want::Nothing => return Action::Continue,
                     Want::Whole if !end => (machine.response_grows(body.len() as u64), Want::Whole),
-                    wanted => (machine.response_body(&body[*seen..], end), wanted),
+                    wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
                 }
             }
         };
@@ -97,6 +96,10 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
         held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
         return Action::Pause;
     }
+    if let Some(keep) = step.keep {
+        let keep = keep.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        *held.headers.as_mut().expect("headers that have not gone on") = Headers(keep);
+    }
     for (name, value) in step.headers {
         let headers = held.headers.as_mut().expect("headers that have not gone on");
         match value {
@@ -113,11 +116,25 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
 struct Look<'s> {
     headers: &'s Headers,
     state: &'s State,
+    id: u32,
 }
 
-impl View for Look<'_> {
+impl Host for Look<'_> {
+    fn now(&self) -> u64 {
+        NOW * 1000
+    }
+
+    fn seed(&self) -> u64 {
+        u64::from(self.id)
+    }
+
     fn header(&self, name: &str) -> Option<String> {
         self.headers.text(name)
+    }
+
+    fn headers(&self) -> model_gateway::exchange::Headers {
+        let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+        self.headers.0.iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {

@@ -80,22 +80,45 @@ fn an_openai_provider_is_quoted_in_its_own_terms() {
 }
 
 #[test]
-fn an_answer_is_told_in_its_own_headers() {
-    let odd = b"\xff\xfe caf\xe9";
+fn headers_that_are_no_text_do_no_harm() {
     for kind in KINDS {
         for stream in [false, true] {
             let mut answer = kind.good(stream);
             if let Some(headers) = &mut answer.headers {
-                headers.set("x-odd", *odd);
-                headers.0.push(("set-cookie".into(), b"a".to_vec()));
-                headers.0.push(("set-cookie".into(), b"b".to_vec()));
+                headers.set("request-id", *b"\xff\xfe caf\xe9");
+                headers.set("x-odd", *b"\xff");
             }
             let outcome = ran(Script::chat(kind.letter(), stream, true).answered([answer]));
-            assert_eq!(outcome.headers.get("x-odd").as_deref(), Some(&odd[..]));
-            assert_eq!(outcome.headers.get("set-cookie").as_deref(), Some(&b"a,b"[..]));
+            assert_eq!(outcome.headers.text("request-id").as_deref(), Some("\u{fffd}\u{fffd} caf\u{fffd}"));
+            assert_eq!(outcome.headers.get("x-odd"), None);
             assert_eq!(outcome.body, kind.got(stream, kind.letter(), true));
         }
     }
+}
+
+/// What nobody has seen can still be exchanged, content or not.
+#[test]
+fn an_error_that_comes_in_one_piece_with_content_falls_back() {
+    for (first, second) in [(Kind::OpenAi, Kind::Anthropic), (Kind::Anthropic, Kind::OpenAi)] {
+        let mut answer = first.good(true);
+        let body = answer.body.take().unwrap_or_default().concat();
+        answer.body = Some(vec![body[..body.len() - 40].to_vec()]);
+        let model = format!("{}-{}", first.letter(), second.letter());
+        let outcome = ran(Script::chat(&model, true, true).answered([answer, second.good(true)]));
+        assert_eq!((outcome.status, outcome.sent.len()), (200, 2));
+        assert_eq!(outcome.body, second.got(true, &model, true));
+    }
+}
+
+#[test]
+fn no_name_that_a_client_made_up_breaks_a_header() {
+    let body = r#"{"model":"a","messages":[{"role":"user","content":"x"}],"x\r\nset-cookie: a=b":1,"n\u0000":2}"#;
+    let outcome = ran(Script::post(body).answered([Kind::Anthropic.good(false)]));
+    assert_eq!(outcome.headers.text("x-gateway-dropped").as_deref(), Some("n?, x??set-cookie: a=b"));
+    let many: String = (0..200).map(|number| format!(",\"{number}{}\":1", "k".repeat(100))).collect();
+    let body = format!(r#"{{"model":"a","messages":[{{"role":"user","content":"x"}}]{many}}}"#);
+    let outcome = ran(Script::post(body).answered([Kind::Anthropic.good(false)]));
+    assert!(outcome.headers.get("x-gateway-dropped").unwrap().len() <= 2048);
 }
 
 /// Its circuit breakers may be open, or the budget of retries spent.

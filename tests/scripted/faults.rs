@@ -97,7 +97,7 @@ impl Asked {
     /// A stream that goes as far as its first text, and then on like this.
     fn text_and(self, rest: &str) -> Answer {
         let parts = self.kind.parts();
-        events(&[parts.begin, parts.text, rest].concat())
+        events(&[parts.begin, parts.text].concat()).then(rest)
     }
 
     fn failed_event(self) -> String {

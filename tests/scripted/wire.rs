@@ -159,7 +159,10 @@ fn answer(status: u16, media_type: &str, body: Option<&str>) -> Answer {
         (":status", status.to_string().as_str()),
         ("content-type", media_type),
         ("x-request-id", "up-1"),
-        ("x-odd", "kept"),
+        ("request-id", "kept"),
+        ("set-cookie", "secret"),
+        ("openai-organization", "secret"),
+        ("x-gateway-retry", "secret"),
     ]);
     Answer { headers: Some(headers), body: body.map(|body| vec![body.into()]), end: End::Last }
 }
@@ -176,20 +179,27 @@ impl Answer {
         Self { end, ..self }
     }
 
-    /// The same bytes in pieces that end `at` these places.
+    /// What came in one piece comes in two, the second from here on. [`Self::cut`] does not join them again.
+    pub fn then(mut self, rest: &str) -> Self {
+        self.body.get_or_insert_default().push(rest.into());
+        self
+    }
+
+    /// The same bytes in pieces that end `at` these places, too.
     pub fn cut(mut self, at: impl Fn(usize) -> bool) -> Self {
-        if let Some(pieces) = &mut self.body {
-            let whole = pieces.concat();
-            let mut pieces_anew: Vec<Vec<u8>> = vec![Vec::new()];
-            for (index, byte) in whole.into_iter().enumerate() {
+        let mut index = 0;
+        for piece in self.body.take().into_iter().flatten() {
+            let pieces = self.body.get_or_insert_default();
+            pieces.push(Vec::new());
+            for byte in piece {
                 if at(index) {
-                    pieces_anew.push(Vec::new());
+                    pieces.push(Vec::new());
                 }
-                if let Some(last) = pieces_anew.last_mut() {
+                index += 1;
+                if let Some(last) = pieces.last_mut() {
                     last.push(byte);
                 }
             }
-            *pieces = pieces_anew;
         }
         self
     }

@@ -176,6 +176,7 @@ def configuration(port, admin, provider):
     return f"""\
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin}
+forward_headers: ["x-mock*"]
 providers:
   openai: {{ kind: openai, base_url: "{provider}/openai/v1", api_key: "${{MOCK_KEY}}" }}
   anthropic: {{ kind: anthropic, base_url: "{provider}/anthropic", api_key: "${{MOCK_KEY}}" }}

@@ -144,8 +144,13 @@ impl Reader {
             }
             "image_url" => {
                 let image = image.ok_or_else(|| part.missing("image_url"))?;
-                let [url] = image.pick(["url"])?;
-                Part::Image(media(&url.ok_or_else(|| image.missing("url"))?)?)
+                // OpenAI takes the URL itself in its place too.
+                if image.value.kind() == Kind::String {
+                    Part::Image(media(&image)?)
+                } else {
+                    let [url] = image.pick(["url"])?;
+                    Part::Image(media(&url.ok_or_else(|| image.missing("url"))?)?)
+                }
             }
             "input_audio" => {
                 let audio = audio.ok_or_else(|| part.missing("input_audio"))?;

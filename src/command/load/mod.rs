@@ -3,6 +3,7 @@
 mod shape;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub struct Loaded {
     /// What it means.
     pub config: Config,
     name: String,
-    lines: std::collections::BTreeMap<String, usize>,
+    lines: BTreeMap<String, usize>,
 }
 
 /// All that is wrong with a file, in the order of its lines.
@@ -79,6 +80,17 @@ pub fn schema() -> Value {
 }
 
 impl Loaded {
+    /// What `file` means, which `name` stands for.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of(name: &str, file: File) -> Result<Self, Mistakes> {
+        match Config::check(&file) {
+            Ok(config) => Ok(Self { file, config, name: name.to_owned(), lines: BTreeMap::new() }),
+            Err(mistakes) => Err(Mistakes::sorted(name, mistakes.into_iter().map(|mistake| (1, mistake)).collect())),
+        }
+    }
+
     /// Checks that every environment variable that the file names has a value.
     ///
     /// # Errors
@@ -124,5 +136,116 @@ impl fmt::Display for Mistakes {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::{check, schema};
+
+    /// Each line of `expected` is `LINE: key.path: part of the message`.
+    #[track_caller]
+    fn mistakes(text: &str, expected: &[&str]) {
+        let told = check("f", text).map_or_else(|mistakes| mistakes.to_string(), |_| String::new());
+        let found: Vec<&str> = told.lines().collect();
+        assert_eq!(found.len(), expected.len(), "{told}");
+        for (found, expected) in found.into_iter().zip(expected) {
+            let (place, part) = expected.rsplit_once(": ").unwrap();
+            let found = found.strip_prefix("f:").unwrap();
+            assert!(found.starts_with(&format!("{place}: ")) && found.contains(part), "{found}\nexpected {expected}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_none_is_refused_as_a_whole() {
+        for (text, expected) in [
+            ("", "1: nothing in it"),
+            ("# only a comment\n", "1: nothing in it"),
+            ("\n- a\n", "2: expected a mapping"),
+            ("a: b: c\n", "1: not YAML, at column 5"),
+            ("providers: {}\n---\nmodels: {}\n", "3: a second document"),
+        ] {
+            mistakes(text, &[expected]);
+        }
+    }
+
+    #[test]
+    fn a_mistake_hides_none_and_begets_none() {
+        // What stands in the place of `kind`, of a target and of a list makes no mistake of its own.
+        mistakes(
+            "providers:\n  a: { base_url: x }\n  b: text\nmodels:\n  m:\n    targets: [a, { provider: b }]\n    fallbacks: [1, n]\n",
+            &[
+                "2: providers.a.kind: missing",
+                "2: providers.a.base_url: expected a URL",
+                "3: providers.b: found text",
+                "6: models.m.targets[0]: found text",
+                "7: models.m.fallbacks[0]: put it in quotes",
+                "7: models.m.fallbacks[1]: unknown model `n`",
+            ],
+        );
+        // A key that is nearly right is taken for the right one, so that what it holds is looked at.
+        mistakes(
+            "provider: { a: { kind: openai } }\nmodels:\n  m: { targets: [{ provider: a, wieght: -1 }] }\n",
+            &[
+                "1: provider: did you mean `providers`",
+                "3: models.m.targets[0].wieght: did you mean `weight`",
+                "3: models.m.targets[0].weight: at least 0",
+            ],
+        );
+        mistakes("models: { m: { targets: [{ provider: a }] } }\n", &["1: providers: no provider"]);
+    }
+
+    #[test]
+    fn a_key_without_a_value_is_left_out_if_it_may_be() {
+        mistakes("timeouts:\nlog:\nproviders:\n  a:\n    kind: openai\n    base_urls:\n", &[]);
+        mistakes("providers:\n  a:\n    kind:\n", &["3: providers.a.kind: found nothing"]);
+    }
+
+    #[test]
+    fn names_with_dots_and_aliases_keep_their_lines() {
+        mistakes(
+            "providers:\n  a: &a\n    kind: opena\n  b: *a\nmodels:\n  gpt-4.1:\n    attempts: 99\n    targets: [{ provider: a }]\n",
+            &["3: providers.a.kind: unknown", "3: providers.b.kind: unknown", "7: models.gpt-4.1.attempts: between"],
+        );
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_told_with_its_line() {
+        let text = "providers:\n  a: { kind: openai, api_key: \"${A}\" }\n  b: { kind: openai, api_key: \"${B}\" }\n";
+        let loaded = check("f", text).unwrap();
+        let told = loaded.check_variables(|name| (name == "A").then(String::new)).unwrap_err().to_string();
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(told.contains("f:2: providers.a.api_key: the environment variable A is empty"), "{told}");
+        assert!(told.contains("f:3: providers.b.api_key: the environment variable B is not set"), "{told}");
+    }
+
+    #[test]
+    fn every_part_of_the_schema_is_described_and_there() {
+        let schema = schema();
+        let mut parts = vec![("", &schema)];
+        while let Some((name, part)) = parts.pop() {
+            if let Some(reference) = part.get("$ref").and_then(Value::as_str) {
+                assert!(schema.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{name}: {reference}");
+            }
+            if let Some(Value::Object(properties)) = part.get("properties") {
+                assert_eq!(part["additionalProperties"], false, "{name}");
+                for (name, property) in properties {
+                    assert!(property.get("description").is_some(), "{name} has no description");
+                    parts.push((name, property));
+                }
+                for required in part.get("required").and_then(Value::as_array).into_iter().flatten() {
+                    assert!(properties.contains_key(required.as_str().unwrap()), "{name}: {required}");
+                }
+            }
+            let below = ["items", "additionalProperties"].map(|key| part.get(key)).into_iter().flatten();
+            parts.extend(below.filter(|part| part.is_object()).map(|part| (name, part)));
+            if let Some(Value::Object(parts_of)) = part.get("$defs") {
+                parts.extend(parts_of.iter().map(|(name, part)| (name.as_str(), part)));
+            }
+        }
+        let kinds = schema.pointer("/$defs/ProviderFile/properties/kind/enum").unwrap();
+        assert!(kinds.as_array().unwrap().iter().any(|kind| kind == "anthropic"));
     }
 }

@@ -66,7 +66,7 @@ impl<'s> Shape<'s> {
             Data::Map(_) => "a mapping",
             Data::List(_) => "a list",
             Data::Text(_) => "text",
-            Data::Integer(_) | Data::Float(_) => "a number",
+            Data::Integer(_) | Data::Float => "a number",
             Data::Bool(_) => "true or false",
             Data::Null => "nothing",
         };
@@ -218,7 +218,7 @@ fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")
         }
-        (_, Data::Integer(_) | Data::Float(_) | Data::Bool(_)) if allows(schema, "string") => {
+        (_, Data::Integer(_) | Data::Float | Data::Bool(_)) if allows(schema, "string") => {
             ("text", "; put it in quotes")
         }
         (_, Data::Map(_) | Data::Text(_)) if allows(schema, "array") => ("a list", "; begin each item with `- `"),

@@ -9,12 +9,11 @@ use super::{Render, extension, host_and_port, typed, wasm};
 
 /// The cluster of `provider`, which has its name.
 pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
+    let (how, discovery) = discovery(&provider.servers);
     let mut cluster = json!({
         "name": provider.name,
-        "type": discovery(&provider.servers),
+        how: discovery,
         "connect_timeout": render.config.connect_timeout.to_proto(),
-        // An answer that is held until it is complete fits.
-        "per_connection_buffer_limit_bytes": render.config.body_limit.max(HELD),
         // Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
         "circuit_breakers": { "thresholds": [{
             "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
@@ -29,27 +28,29 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
         },
     });
-    if provider.servers.iter().any(|server| ip(server).is_none()) {
-        cluster["dns_lookup_family"] = "V4_PREFERRED".into();
-        cluster["respect_dns_ttl"] = true.into();
-    }
-    if provider.servers.iter().any(|server| server.tls) {
-        cluster["transport_socket"] = tls(render, &provider.servers);
+    let socket = provider.servers.iter().any(|server| server.tls).then(|| tls(render, &provider.servers));
+    if let (Value::Object(members), Some(socket)) = (&mut cluster, socket) {
+        members.insert("transport_socket".to_owned(), socket);
     }
     cluster
 }
 
-fn discovery(servers: &[BaseUrl]) -> &'static str {
-    match servers {
-        _ if servers.iter().all(|server| ip(server).is_some()) => "STATIC",
-        // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
-        [_] => "LOGICAL_DNS",
-        _ => "STRICT_DNS",
+/// How Envoy finds the servers: the member that says so.
+fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
+    if servers.iter().all(|server| ip(server).is_some()) {
+        return ("type", "STATIC".into());
     }
+    let settings = json!({
+        "dns_lookup_family": "V4_PREFERRED",
+        "respect_dns_ttl": true,
+        // One name: Envoy connects to whatever it stands for by then, and keeps the connections that it has.
+        "all_addresses_in_single_endpoint": servers.len() == 1,
+    });
+    ("cluster_type", extension("envoy.clusters.dns", "clusters.dns.v3.DnsCluster", settings))
 }
 
 fn endpoint(server: &BaseUrl) -> Value {
-    json!({ "endpoint": { "address": host_and_port(&server.host, server.port), "hostname": server.host } })
+    json!({ "endpoint": { "address": host_and_port(&server.host, server.port) } })
 }
 
 fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
@@ -80,17 +81,22 @@ fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
 }
 
 fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
-    let mut validation = json!({ "trusted_ca": { "filename": render.authorities } });
-    let mut context = json!({});
+    let authorities = json!({ "filename": render.authorities });
     let addresses: Vec<IpAddr> = servers.iter().filter_map(ip).collect();
-    if addresses.len() == servers.len() {
-        let names = addresses.iter().map(|ip| json!({ "san_type": "IP_ADDRESS", "matcher": { "exact": ip } }));
-        validation["match_typed_subject_alt_names"] = names.collect();
+    let context = if addresses.len() == servers.len() {
+        // No name to ask for: the certificate must be for the address.
+        let named = addresses.iter().map(|ip| json!({ "san_type": "IP_ADDRESS", "matcher": { "exact": ip } }));
+        let named: Value = named.collect();
+        json!({ "common_tls_context": {
+            "validation_context": { "trusted_ca": authorities, "match_typed_subject_alt_names": named },
+        }})
     } else {
-        context["auto_host_sni"] = true.into();
-        context["auto_sni_san_validation"] = true.into();
-    }
-    context["common_tls_context"] = json!({ "validation_context": validation });
+        json!({
+            "auto_host_sni": true,
+            "auto_sni_san_validation": true,
+            "common_tls_context": { "validation_context": { "trusted_ca": authorities } },
+        })
+    };
     extension("envoy.transport_sockets.tls", "transport_sockets.tls.v3.UpstreamTlsContext", context)
 }
 
@@ -99,5 +105,3 @@ fn ip(server: &BaseUrl) -> Option<IpAddr> {
 }
 
 const UNLIMITED: u32 = 1_000_000;
-/// Enough for any answer of a model, whatever the limit for requests.
-const HELD: u64 = 16 << 20;

@@ -29,14 +29,14 @@ impl Files {
         Ok(files)
     }
 
-    /// Writes all of them.
+    /// Writes all of them, as `version`.
     ///
     /// # Errors
     /// One cannot be written.
-    pub fn write_all(&self, render: &Render<'_>) -> Result<(), String> {
+    pub fn write_all(&self, render: &Render<'_>, version: &str) -> Result<(), String> {
         self.put(BOOTSTRAP, &render.bootstrap(&self.folder))?;
-        self.put_clusters("1", render.clusters())?;
-        self.put_listeners("1", render.listeners())
+        self.put_clusters(version, render.clusters())?;
+        self.put_listeners(version, render.listeners())
     }
 
     /// Gives Envoy these clusters.

@@ -41,6 +41,8 @@ fn connection_manager(render: &Render<'_>) -> Value {
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         "common_http_protocol_options": { "headers_with_underscores_action": "DROP_HEADER" },
         "request_headers_timeout": "10s",
+        // A stream that breaks ends so much later for an HTTP/1.1 client: Envoy waits for it to close first.
+        "delayed_close_timeout": "0.100s",
         // No request outlasts the longest that a model may take: neither a slow upload nor a slow answer is cut before.
         "request_timeout": longest,
         "stream_idle_timeout": longest,

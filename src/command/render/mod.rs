@@ -59,8 +59,8 @@ impl Render<'_> {
     /// One file with everything.
     pub fn static_bootstrap(&self) -> String {
         yaml::write(&json!({
-            "node": node(),
             "admin": self.admin(),
+            "overload_manager": overload(),
             "static_resources": { "listeners": self.listeners(), "clusters": self.clusters() },
         }))
     }
@@ -78,8 +78,10 @@ impl Render<'_> {
             })
         };
         yaml::write(&json!({
-            "node": node(),
+            // Envoy wants a name before it follows anything.
+            "node": { "id": "model-gateway", "cluster": "model-gateway" },
             "admin": self.admin(),
+            "overload_manager": overload(),
             "dynamic_resources": { "cds_config": source(CLUSTERS), "lds_config": source(LISTENERS) },
         }))
     }
@@ -99,7 +101,7 @@ impl Render<'_> {
     }
 
     /// The longest that a request may take, whichever model it asks for.
-    fn longest(&self) -> Duration {
+    pub fn longest(&self) -> Duration {
         let own = self.config.models.values().map(|model| model.whole_timeout);
         own.max().unwrap_or(Duration::from_millis(900_000))
     }
@@ -126,8 +128,11 @@ pub const LISTENER_TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Li
 /// The type of what is in [`CLUSTERS`].
 pub const CLUSTER_TYPE: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 
-fn node() -> Value {
-    json!({ "id": "model-gateway", "cluster": "model-gateway" })
+/// What bounds Envoy as a whole.
+fn overload() -> Value {
+    let limit = json!({ "max_active_downstream_connections": 50_000 });
+    let kind = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig";
+    json!({ "resource_monitors": [extension("envoy.resource_monitors.global_downstream_max_connections", kind, limit)] })
 }
 
 fn address(address: SocketAddr) -> Value {

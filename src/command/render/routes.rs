@@ -10,13 +10,13 @@ use super::{Render, extension, typed};
 
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
-    let own = ENDPOINTS.iter().flat_map(|endpoint| matches(endpoint).into_iter().map(move |found| (endpoint, found)));
-    let mut routes: Vec<Value> = own.map(|(endpoint, found)| route(render, endpoint, found)).collect();
+    let mut routes: Vec<Value> = ENDPOINTS.iter().map(|endpoint| route(render, endpoint)).collect();
     routes.push(nowhere());
     json!({
         "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
         "virtual_hosts": [{ "name": "gateway", "domains": ["*"], "routes": routes }],
-        // The gateway is no one's business but its operator's; what a provider calls itself is nobody's.
+        // Who asks is no provider's business, and what software answers no client's.
+        "request_headers_to_remove": ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"],
         "response_headers_to_remove": ["server"],
     })
 }
@@ -42,21 +42,15 @@ fn next_cluster(render: &Render<'_>) -> Value {
     )
 }
 
-fn matches(endpoint: &Endpoint) -> Vec<Value> {
-    let mut matches = vec![json!({ "path": endpoint.path })];
-    if endpoint.below {
-        matches.push(json!({ "prefix": format!("{}/", endpoint.path) }));
-    }
-    matches
-}
-
-fn route(render: &Render<'_>, endpoint: &Endpoint, found: Value) -> Value {
+fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
     let longest = render.longest().to_proto();
+    let path = if endpoint.below { "path_separated_prefix" } else { "path" };
     json!({
         "name": endpoint.name,
-        "match": found,
-        // Past the module's own limit, so that the module is the one to refuse.
-        "request_body_buffer_limit": render.config.body_limit + SLACK,
+        "match": { path: endpoint.path },
+        // Whatever a filter holds is bound by it, answers too. Past the module's own limit for requests, so that the
+        // module is the one to refuse.
+        "request_body_buffer_limit": render.config.body_limit.max(render.config.answer_limit()) + SLACK,
         "route": {
             "cluster_specifier_plugin": NEXT_CLUSTER,
             // The module asks for less, by `x-envoy-upstream-rq-timeout-ms` and `x-envoy-upstream-rq-per-try-timeout-ms`.

@@ -18,7 +18,7 @@ pub fn provider(render: &Render<'_>, name: &str) -> Value {
     let only = render.file.providers.iter().filter(|(other, _)| *other == name);
     let config = File {
         body_limit: render.file.body_limit,
-        timeouts: render.file.timeouts,
+        forward_headers: render.file.forward_headers.clone(),
         providers: only.map(|(name, provider)| (name.clone(), provider.clone())).collect(),
         ..File::default()
     };
@@ -30,14 +30,6 @@ fn filter(render: &Render<'_>, root: String, module: &Module) -> Value {
     let variables = render.variables();
     // Filters with the same id share one VM on each worker, and the VM keeps the variables that it began with.
     let vm_id = ["model-gateway", &variables.join(" ")].join(" ");
-    let mut vm = json!({
-        "vm_id": vm_id.trim_end(),
-        "runtime": "envoy.wasm.runtime.v8",
-        "code": { "local": { "filename": render.module } },
-    });
-    if !variables.is_empty() {
-        vm["environment_variables"] = json!({ "host_env_keys": variables });
-    }
     let configuration = serde_json::to_string_pretty(module).unwrap_or_default();
     extension(
         "model_gateway",
@@ -45,7 +37,12 @@ fn filter(render: &Render<'_>, root: String, module: &Module) -> Value {
         json!({ "config": {
             "name": root,
             "root_id": root,
-            "vm_config": vm,
+            "vm_config": {
+                "vm_id": vm_id.trim_end(),
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": render.module } },
+                "environment_variables": { "host_env_keys": variables },
+            },
             "configuration": { "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration },
             "failure_policy": "FAIL_RELOAD",
             // Without it, a request that is paused at its headers never goes on.

@@ -10,12 +10,14 @@ pub fn write(value: &Value) -> String {
     emitter.multiline(true);
     // Writing to a `String` cannot fail.
     let _ = emitter.dump(&convert(value));
-    let mut text = text.strip_prefix("---\n").unwrap_or(&text).to_owned();
+    let mut text = format!("{HEAD}\n{}", text.strip_prefix("---\n").unwrap_or(&text));
     if !text.ends_with('\n') {
         text.push('\n');
     }
     text
 }
+
+const HEAD: &str = "# Written by model-gateway from the operator's file; what is changed here is lost.";
 
 fn convert(value: &Value) -> Yaml<'_> {
     match value {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 pub use self::request::Upstream;
 use super::relay::Relay;
-use super::step::{Machine, Moment, Step, View, Want};
+use super::step::{Headers, Host, Machine, Step, Want};
 use crate::names;
 use crate::route::{Hop, Plan};
 
@@ -45,6 +45,8 @@ struct Course {
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.
     created: u64,
+    /// What the client gets of the provider's headers, until they are passed on.
+    headers: Headers,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }
@@ -57,8 +59,8 @@ impl Attempt {
 }
 
 impl Machine for Attempt {
-    fn request_headers(&mut self, view: &dyn View, _end: bool, _moment: Moment) -> Step {
-        match view.property(names::PLAN) {
+    fn request_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
+        match host.property(names::PLAN) {
             Some(plan) => self.begin(&plan),
             None => Step::go(),
         }
@@ -68,12 +70,12 @@ impl Machine for Attempt {
         if matches!(self.phase, Phase::Request(_)) { Want::Whole } else { Want::Nothing }
     }
 
-    fn request_body(&mut self, body: &[u8], _moment: Moment) -> Step {
-        self.send(body)
+    fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
+        self.send(host, body)
     }
 
-    fn response_headers(&mut self, view: &dyn View, end: bool, moment: Moment) -> Step {
-        self.answer_begins(view, end, moment.now)
+    fn response_headers(&mut self, host: &dyn Host, end: bool) -> Step {
+        self.answer_begins(host, end)
     }
 
     fn wants_response(&self) -> Want {
@@ -88,7 +90,7 @@ impl Machine for Attempt {
         self.answer_grows(bytes)
     }
 
-    fn response_body(&mut self, bytes: &[u8], end: bool) -> Step {
+    fn response_body(&mut self, _host: &dyn Host, bytes: &[u8], end: bool) -> Step {
         self.answer_goes_on(bytes, end)
     }
 }

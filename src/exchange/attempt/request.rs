@@ -1,14 +1,15 @@
 //! The way out: the client's request in the provider's words, with its path and credential.
 
 use super::super::gateway::refuse;
-use super::super::step::Step;
+use super::super::headers::to_provider;
+use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
-use crate::config::{Mistake, Provider};
+use crate::config::{Config, Mistake, Provider};
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::providers::{KINDS, Kind, Speech, Target};
+use crate::providers::{Kind, Speech, Target};
 use crate::route::Plan;
 use crate::splice::{self, Facts};
 
@@ -20,6 +21,9 @@ pub struct Upstream {
     authority: String,
     base_path: String,
     credential: Option<(&'static str, Secret)>,
+    /// Headers of the client that pass besides the usual ones.
+    forward_headers: Vec<String>,
+    answer_limit: u64,
 }
 
 /// A header value that is never printed.
@@ -36,7 +40,11 @@ impl Upstream {
     ///
     /// # Errors
     /// It is not there.
-    pub fn new(provider: &Provider, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Mistake> {
+    pub fn new(
+        config: &Config,
+        provider: &Provider,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Mistake> {
         let credential = match provider.api_key.as_ref().and_then(|key| key.variable()) {
             None => None,
             Some(variable) => {
@@ -44,6 +52,13 @@ impl Upstream {
                     path: format!("providers.{}.api_key", provider.name),
                     message: format!("the environment variable {variable} is not set for Envoy"),
                 })?;
+                if !key.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+                    let path = format!("providers.{}.api_key", provider.name);
+                    return Err(Mistake {
+                        path,
+                        message: format!("the value of {variable} is not a key: it has spaces or control characters"),
+                    });
+                }
                 let (header, value) = provider.kind.credential(key.trim());
                 Some((header, Secret(value)))
             }
@@ -54,11 +69,18 @@ impl Upstream {
             authority: provider.servers.first().map(|server| server.authority()).unwrap_or_default(),
             base_path: provider.servers.first().map(|server| server.path.clone()).unwrap_or_default(),
             credential,
+            forward_headers: config.forward_headers.clone(),
+            answer_limit: config.answer_limit(),
         })
     }
 
     pub(super) fn kind(&self) -> &'static dyn Kind {
         self.kind
+    }
+
+    /// The largest answer that can be held whole, in bytes.
+    pub(super) fn answer_limit(&self) -> u64 {
+        self.answer_limit
     }
 
     pub(super) fn name(&self) -> &str {
@@ -81,17 +103,22 @@ impl Attempt {
         step.property(names::log::PROVIDER, self.upstream.name());
         step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
         step.property(names::log::ATTEMPTS, course.number.to_string());
+        if course.number > 1 {
+            step.property(names::log::ERROR, "");
+        }
         self.phase = Phase::Request(course);
         step
     }
 
     /// The whole body is there, as the client sent it.
-    pub(super) fn send(&mut self, body: &[u8]) -> Step {
+    pub(super) fn send(&mut self, host: &dyn Host, body: &[u8]) -> Step {
         let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
             return Step::go();
         };
         match self.say(body, &mut course) {
-            Ok(step) => {
+            Ok(mut step) => {
+                // All of them afresh: what an attempt before this one set, its credential among it, is still there.
+                step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
                 self.phase = Phase::Sent(course);
                 step
             }
@@ -121,29 +148,14 @@ impl Attempt {
         step.set(":authority", self.upstream.authority.as_str());
         step.set("content-type", "application/json");
         step.set("content-length", out.len().to_string());
-        self.identify(course, &mut step);
-        step.body = Some(out);
-        Ok(step)
-    }
-
-    /// Headers stay from one attempt to the next: what was meant for another provider must go.
-    fn identify(&self, course: &Course, step: &mut Step) {
-        let own = self.upstream.kind.headers();
-        if course.number > 1 {
-            let fixed = KINDS.iter().flat_map(|kind| kind.headers()).map(|(name, _)| *name);
-            let credentials = KINDS.iter().map(|kind| kind.credential("").0);
-            for name in fixed.chain(credentials) {
-                if !step.headers.iter().any(|(removed, _)| *removed == name) {
-                    step.remove(name);
-                }
-            }
-        }
-        for (name, value) in own {
+        for (name, value) in kind.headers() {
             step.set(name, *value);
         }
         if let Some((name, Secret(value))) = &self.upstream.credential {
             step.set(name, value.as_str());
         }
+        step.body = Some(out);
+        Ok(step)
     }
 }
 
@@ -154,6 +166,14 @@ impl Course {
         let index = plan.next.min(plan.hops.len().checked_sub(1)?);
         let hop = plan.hops.get(index).filter(|hop| hop.provider == provider)?.clone();
         plan.next = index + 1;
-        Some(Self { plan, hop, number: index + 1, dropped: Vec::new(), created: 0, retry_after: None })
+        Some(Self {
+            plan,
+            hop,
+            number: index + 1,
+            dropped: Vec::new(),
+            created: 0,
+            headers: Vec::new(),
+            retry_after: None,
+        })
     }
 }

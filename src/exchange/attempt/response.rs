@@ -1,7 +1,8 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
+use super::super::headers::to_client;
 use super::super::relay::{Relay, break_off, classify};
-use super::super::step::{Step, View};
+use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
@@ -11,23 +12,21 @@ use crate::names;
 use crate::providers::Speech;
 use crate::splice;
 
-/// The most that an answer may take that has to be held whole, in bytes. Images come base64-encoded.
-const MAX_ANSWER: u64 = 64 << 20;
-/// The most that may come before the first content of a stream.
-const MAX_PEEK: usize = 1 << 20;
-
 impl Attempt {
-    /// The answer's headers are there. `now` is in seconds since 1970.
-    pub(super) fn answer_begins(&mut self, view: &dyn View, end: bool, now: u64) -> Step {
+    /// The answer's headers are there.
+    pub(super) fn answer_begins(&mut self, host: &dyn Host, end: bool) -> Step {
         let Phase::Sent(mut course) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
-        course.created = now;
-        let status = view.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
-        let events =
-            || view.header("content-type").is_some_and(|value| value.trim_start().starts_with("text/event-stream"));
+        course.created = host.now() / 1000;
+        let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let events = || {
+            host.header("content-type")
+                .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+        };
+        course.headers = to_client(host.headers());
         if !(200..300).contains(&status) {
-            course.retry_after = retry_after(view);
+            course.retry_after = retry_after(host);
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && events() {
             let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
@@ -40,7 +39,7 @@ impl Attempt {
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
     pub(super) fn answer_grows(&mut self, bytes: u64) -> Step {
-        if bytes <= MAX_ANSWER {
+        if bytes <= self.upstream.answer_limit() {
             return Step::hold();
         }
         match core::mem::replace(&mut self.phase, Phase::Over) {
@@ -64,20 +63,17 @@ impl Attempt {
     }
 
     /// Holds a stream back until there is content: until then another target can still take over.
-    fn peek(&mut self, course: Course, mut relay: Box<Relay>, mut held: String, bytes: &[u8], end: bool) -> Step {
-        let result = relay.push(bytes, &mut held);
-        if relay.has_content() {
-            let mut step = course.answered(self.upstream.name());
-            step.remove("content-length");
-            step.body = Some(held);
-            return self.go_on(course, relay, result, step, end);
-        }
+    fn peek(&mut self, mut course: Course, mut relay: Box<Relay>, mut held: String, bytes: &[u8], end: bool) -> Step {
+        let result = relay.push(bytes, &mut held).and_then(|()| if end { relay.end(&mut held) } else { Ok(()) });
         match result {
+            // Content that came in one piece with the error was seen by nobody.
             Err(error) => self.fail(course, error),
-            Ok(()) if end => match relay.end(&mut held) {
-                Err(error) => self.fail(course, error),
-                Ok(()) => self.fail(course, Error::bad_answer("the provider's stream has no content")),
-            },
+            Ok(()) if relay.has_content() => {
+                let mut step = course.answered(self.upstream.name());
+                step.body = Some(held);
+                self.go_on(course, relay, step, end)
+            }
+            Ok(()) if end => self.fail(course, Error::bad_answer("the provider's stream has no content")),
             Ok(()) if held.len() > MAX_PEEK => {
                 self.fail(course, Error::bad_answer("the provider's stream does not come to its content"))
             }
@@ -88,37 +84,30 @@ impl Attempt {
         }
     }
 
+    /// The client sees the stream: what fails now fails before its eyes.
     fn stream(&mut self, course: Course, mut relay: Box<Relay>, bytes: &[u8], end: bool) -> Step {
         let mut out = String::with_capacity(bytes.len() + bytes.len() / 2);
-        let result = relay.push(bytes, &mut out);
-        self.go_on(course, relay, result, Step { body: Some(out), ..Step::go() }, end)
-    }
-
-    /// A stream that the client sees, after its next bytes came to `result`.
-    fn go_on(
-        &mut self,
-        course: Course,
-        mut relay: Box<Relay>,
-        result: Result<(), Error>,
-        mut step: Step,
-        end: bool,
-    ) -> Step {
-        let out = step.body.get_or_insert_default();
-        let result = result.and_then(|()| if end { relay.end(out) } else { Ok(()) });
+        let result = relay.push(bytes, &mut out).and_then(|()| if end { relay.end(&mut out) } else { Ok(()) });
+        let mut step = Step::go();
         if let Err(error) = &result {
-            break_off(error, out);
+            break_off(error, &mut out);
             step.property(names::log::ERROR, error.cause.name());
         }
-        if end || result.is_err() {
-            account(relay.usage(), &mut step);
-        } else {
+        step.body = Some(out);
+        self.go_on(course, relay, step, end || result.is_err())
+    }
+
+    fn go_on(&mut self, course: Course, mut relay: Box<Relay>, mut step: Step, over: bool) -> Step {
+        // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
+        account(relay.new_usage(), &mut step);
+        if !over {
             self.phase = Phase::Stream(course, relay);
         }
         step
     }
 
     /// An answer, or an error, that is there as a whole.
-    fn complete(&mut self, course: Course, status: u16, body: &[u8]) -> Step {
+    fn complete(&mut self, mut course: Course, status: u16, body: &[u8]) -> Step {
         let kind = self.upstream.kind();
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
@@ -129,8 +118,8 @@ impl Attempt {
         match self.translate(&course, body, &mut out) {
             Ok(usage) => {
                 let mut step = course.answered(self.upstream.name());
-                step.set("content-length", out.len().to_string());
                 step.set("content-type", "application/json");
+                step.set("content-length", out.len().to_string());
                 step.body = Some(out);
                 account(usage, &mut step);
                 step
@@ -151,7 +140,7 @@ impl Attempt {
             ));
         }
         match kind.speech() {
-            Speech::OpenAi => splice::answer(body, &course.plan.model, |body| classify(kind, body.root()), out),
+            Speech::OpenAi => splice::answer(body, &course.plan.model, |error| classify(kind, error), out),
             Speech::Native(translator) => {
                 let document = Document::parse(body)
                     .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
@@ -164,17 +153,17 @@ impl Attempt {
 
     /// Ends the attempt: Envoy is to try the next target, or the client gets the error. It gets it too where Envoy has no
     /// retry left to give, as when the cluster's circuit breaker is open.
-    fn fail(&mut self, course: Course, mut error: Error) -> Step {
+    fn fail(&mut self, mut course: Course, mut error: Error) -> Step {
         error.retry_after = error.retry_after.or(course.retry_after);
         self.phase = Phase::Over;
         let body = openai::error_body(&error);
         let mut step = Step::go();
+        step.keep = Some(core::mem::take(&mut course.headers));
         step.property(names::log::ERROR, error.cause.name());
         course.describe(self.upstream.name(), &mut step);
         step.set(":status", error.client_status().to_string());
         step.set("content-type", "application/json");
         step.set("content-length", body.len().to_string());
-        step.remove("content-encoding");
         if let Some(milliseconds) = error.retry_after {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
         }
@@ -192,12 +181,9 @@ impl Course {
     }
 
     /// The answer is good: says where it came from.
-    fn answered(&self, provider: &str) -> Step {
-        let mut step = Step::go();
+    fn answered(&mut self, provider: &str) -> Step {
+        let mut step = Step { keep: Some(core::mem::take(&mut self.headers)), ..Step::go() };
         self.describe(provider, &mut step);
-        if self.number > 1 {
-            step.property(names::log::ERROR, "");
-        }
         step
     }
 
@@ -220,11 +206,14 @@ fn account(usage: Option<Usage>, step: &mut Step) {
 
 /// How long the provider asks to be left alone, in milliseconds. Azure and OpenAI send `retry-after-ms`; fractions of
 /// seconds are sent too.
-fn retry_after(view: &dyn View) -> Option<u64> {
+fn retry_after(host: &dyn Host) -> Option<u64> {
     let number = |name| {
-        let number = view.header(name)?.trim().parse::<f64>().ok()?;
+        let number = host.header(name)?.trim().parse::<f64>().ok()?;
         (0.0..1e9).contains(&number).then_some(number)
     };
     let milliseconds = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
     Some(milliseconds as u64)
 }
+
+/// The most that may come before the first content of a stream.
+const MAX_PEEK: usize = 1 << 20;

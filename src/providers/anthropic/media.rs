@@ -100,7 +100,7 @@ fn text(base64: &Str<'_>) -> Option<String> {
     let base64 = base64.decode();
     let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
-    for byte in base64.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+    for byte in base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
         let six = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,

@@ -42,14 +42,15 @@ pub(super) fn write_system(request: &Request<'_>, instruction: Option<String>, w
     });
 }
 
-/// Writes `messages`; with thoughts only if the model `thinks`.
+/// Writes `messages`; with thoughts only if it is a model that `thinks`.
 ///
 /// "roles must alternate" and "first message must use the user role": turns of the same role are one, and before an
 /// assistant who speaks first stands a full stop, since a text must not be blank.
 pub(super) fn write(messages: &[Message<'_>], thinks: bool, w: &mut Writer<'_>) {
-    let said = |message: &&Message<'_>| message.parts.iter().any(|part| is_said(part, thinks));
-    let spoken: Vec<&Message<'_>> =
-        messages.iter().filter(|message| message.role != Role::System).filter(said).collect();
+    let is_spoken = |message: &&Message<'_>| {
+        message.role != Role::System && message.parts.iter().any(|part| is_said(part, thinks) && !is_thought(part))
+    };
+    let spoken: Vec<&Message<'_>> = messages.iter().filter(is_spoken).collect();
     let mut turns = spoken.chunk_by(|one, next| one.role == next.role).peekable();
     w.name("messages").array(|w| {
         if turns.peek().and_then(|turn| turn.first()).is_none_or(|message| message.role == Role::Assistant) {
@@ -68,8 +69,13 @@ pub(super) fn write(messages: &[Message<'_>], thinks: bool, w: &mut Writer<'_>) 
     });
 }
 
-fn write_assistant<'p>(parts: impl Iterator<Item = &'p Part<'p>>, is_last: bool, w: &mut Writer<'_>) {
-    let mut parts = parts.peekable();
+/// Thoughts begin a turn or are left out of it: "If an assistant message contains any thinking blocks, the first block must
+/// be `thinking` or `redacted_thinking`", "The final block in an assistant message cannot be `thinking`":
+/// <https://github.com/anthropics/claude-code/issues/20691>, <https://github.com/tailcallhq/forgecode/pull/3073>.
+fn write_assistant<'p>(parts: impl Iterator<Item = &'p Part<'p>> + Clone, is_last: bool, w: &mut Writer<'_>) {
+    let thinks = parts.clone().next().is_some_and(is_thought);
+    let end = parts.clone().enumerate().filter(|(_, part)| !is_thought(part)).last().map_or(0, |(last, _)| last + 1);
+    let mut parts = parts.take(end).filter(|part| thinks || !is_thought(part)).peekable();
     w.object(|w| {
         w.field("role", "assistant");
         w.name("content").array(|w| {
@@ -95,20 +101,24 @@ fn write_user<'p>(parts: impl Iterator<Item = &'p Part<'p>> + Clone, w: &mut Wri
         w.field("role", "user");
         w.name("content").array(|w| {
             parts.clone().filter(is_result).for_each(|part| write_block(part, w));
-            parts.filter(|part| !is_result(part)).for_each(|part| write_block(part, w));
+            parts.filter(|part| !is_result(part) && !is_thought(part)).for_each(|part| write_block(part, w));
         });
     });
 }
 
 /// "text content blocks must contain non-whitespace text": those are left out, and so are thoughts that Anthropic did not
 /// sign, which it refuses.
-fn is_said(part: &Part<'_>, thinks: bool) -> bool {
+pub(super) fn is_said(part: &Part<'_>, thinks: bool) -> bool {
     match part {
         Part::Text(Text { text, .. }) | Part::Refusal(text) => !text.is_blank(),
         Part::Thinking { signature, .. } => thinks && signature.as_ref().is_some_and(|signature| !signature.is_empty()),
         Part::RedactedThinking(_) => thinks,
         _ => true,
     }
+}
+
+pub(super) fn is_thought(part: &Part<'_>) -> bool {
+    matches!(part, Part::Thinking { .. } | Part::RedactedThinking(_))
 }
 
 fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {

@@ -49,9 +49,10 @@ enum Block {
     Other,
     Text,
     Thinking {
-        block: u32,
-        /// So far, escaped.
+        /// So far.
         signature: Str<'static>,
+        /// One that leaves nothing to see is not counted.
+        said: bool,
     },
     Tool {
         call: u32,
@@ -151,7 +152,7 @@ impl State {
             "text" => self.block = Block::Text,
             "thinking" => {
                 let signature = text(block, "signature").unwrap_or_default().into_owned();
-                self.block = Block::Thinking { block: count(&mut self.thoughts), signature };
+                self.block = Block::Thinking { signature, said: false };
             }
             "redacted_thinking" => {
                 let (block, data) = (count(&mut self.thoughts), text(block, "data").unwrap_or_default());
@@ -191,22 +192,30 @@ impl State {
     }
 
     /// Passes on the text in `holder`, a block or a delta, if the block is one of text.
-    fn say(&self, holder: Value<'_>, out: &mut dyn Sink) {
-        let said = |name| text(holder, name).filter(|text| !text.is_empty());
-        match &self.block {
-            Block::Text => said("text").map(Delta::Text),
-            Block::Thinking { block, .. } => said("thinking").map(|text| Delta::Thinking { block: *block, text }),
-            _ => None,
+    fn say(&mut self, holder: Value<'_>, out: &mut dyn Sink) {
+        let more = |name| text(holder, name).filter(|text| !text.is_empty());
+        match &mut self.block {
+            Block::Text => {
+                if let Some(text) = more("text") {
+                    out.push(0, Delta::Text(text));
+                }
+            }
+            Block::Thinking { said, .. } => {
+                if let Some(text) = more("thinking") {
+                    *said = true;
+                    out.push(0, Delta::Thinking { block: self.thoughts, text });
+                }
+            }
+            _ => {}
         }
-        .into_iter()
-        .for_each(|delta| out.push(0, delta));
     }
 
     fn close(&mut self, out: &mut dyn Sink) {
         match core::mem::take(&mut self.block) {
-            Block::Thinking { block, signature } if !signature.is_empty() => {
-                out.push(0, Delta::Signature { block, signature });
+            Block::Thinking { signature, .. } if !signature.is_empty() => {
+                out.push(0, Delta::Signature { block: count(&mut self.thoughts), signature });
             }
+            Block::Thinking { said: true, .. } => self.thoughts += 1,
             Block::Tool { call, input, said: false } => {
                 out.push(0, Delta::ToolArguments { call, json: Str::plain(&input) });
             }

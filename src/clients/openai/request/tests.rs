@@ -1,0 +1,402 @@
+use super::request;
+use crate::chat::{Arguments, Format, Media, Part, Reasoning, Request, Text};
+use crate::json::{Document, Str, Value};
+
+const HI: &str = r#"{"role":"user","content":"hi"}"#;
+
+fn read<T>(body: &str, show: impl FnOnce(Result<Request<'_>, crate::error::Error>) -> T) -> T {
+    let document = Document::parse(body.as_bytes()).unwrap();
+    show(request(&document))
+}
+
+fn raw(value: Option<Value<'_>>) -> String {
+    value.map_or(String::new(), |value| value.raw().to_owned())
+}
+
+fn show_media(media: &Media<'_>) -> String {
+    match media {
+        Media::Url(url) => format!("<{}>", url.escaped()),
+        Media::Base64 { media_type, data } => format!("{}:{}", media_type.escaped(), data.escaped()),
+    }
+}
+
+fn show(part: &Part<'_>) -> String {
+    match part {
+        Part::Text(Text { text, cache: None }) => text.escaped().to_owned(),
+        Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
+        Part::Image(media) => format!("image {}", show_media(media)),
+        Part::Audio(media) => format!("audio {}", show_media(media)),
+        Part::Document { media, name } => {
+            format!("document {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
+        }
+        Part::Thinking { text, signature } => {
+            format!("thought {}|{}", text.escaped(), signature.as_ref().map_or("", Str::escaped))
+        }
+        Part::RedactedThinking(data) => format!("redacted {}", data.escaped()),
+        Part::ToolCall(call) => match &call.arguments {
+            Arguments::Text(text) => {
+                format!("call {} {} {}", call.id.escaped(), call.name.escaped(), text.escaped())
+            }
+            Arguments::Object(object) => panic!("{object:?}"),
+        },
+        Part::ToolResult { id, parts } => {
+            format!("result {} [{}]", id.escaped(), parts.iter().map(show).collect::<Vec<_>>().join("; "))
+        }
+        Part::Refusal(text) => format!("refusal {}", text.escaped()),
+    }
+}
+
+/// The parts of every message after its role, and the names of `others`.
+fn check_messages(messages: &str, expected: &[&str]) {
+    read(&format!(r#"{{"messages":[{messages}]}}"#), |request| {
+        let request = request.unwrap();
+        let messages = request.messages.iter().map(|message| {
+            let parts: Vec<_> = message.parts.iter().map(show).collect();
+            format!("{:?}: {}", message.role, parts.join("; "))
+        });
+        let others = request.others.iter().map(|(name, _)| format!("other: {}", name.escaped()));
+        assert_eq!(messages.chain(others).collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
+fn messages_of_every_role_are_read() {
+    check_messages(
+        r#"{"role":"developer","content":"be \"kind\""},{"role":"user","name":"ann","content":[{"type":"text","text":"hi"}]},
+           {"role":"assistant","content":null,"refusal":null,"annotations":[],"tool_calls":[{"id":"c1","type":"function",
+           "function":{"name":"f","arguments":"{\"a\": 1}"}},{"id":"c2","function":{"name":"g","arguments":""}}]},
+           {"role":"tool","tool_call_id":"c1","content":"1"},
+           {"role":"tool","tool_call_id":"c2","content":[{"type":"text","text":"2"}]},
+           {"role":"assistant","content":[{"type":"text","text":"a"},{"type":"refusal","refusal":"b"}],"refusal":"no"},
+           {"role":"assistant"}"#,
+        &[
+            r#"System: be \"kind\""#,
+            "User: hi",
+            r#"Assistant: call c1 f {\"a\": 1}; call c2 g "#,
+            "User: result c1 [1]",
+            "User: result c2 [2]",
+            "Assistant: a; refusal b; refusal no",
+            "Assistant: ",
+            "other: messages[].name",
+        ],
+    );
+    check_messages(
+        r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+           {"role":"function","name":"f","content":"1"},
+           {"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"2"}"#,
+        &[
+            "Assistant: call call_function_1 f {}",
+            "User: result call_function_1 [1]",
+            "Assistant: call call_function_2 f {}",
+            "User: result call_function_2 [2]",
+        ],
+    );
+}
+
+#[test]
+fn parts_of_every_type_are_read() {
+    check_messages(
+        r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a/b.png","detail":"low"}},
+           {"type":"image_url","image_url":"data:image/png;base64,iVBO"},
+           {"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},
+           {"type":"file","file":{"file_data":"data:application/pdf;base64,JVBE","filename":"a.pdf"},
+           "cache_control":{"type":"ephemeral"}}]}"#,
+        &[
+            "User: image <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
+             application/pdf:JVBE",
+            "other: messages[].content[].cache_control",
+        ],
+    );
+    check_messages(
+        r#"{"role":"system","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b"}]},
+           {"role":"user","cache_control":{"a":1},"content":"c"},
+           {"role":"tool","tool_call_id":"x","cache_control":{"a":2},"content":[{"type":"text","text":"d"},
+           {"type":"image_url","image_url":{"url":"https://a"}}]}"#,
+        &[
+            r#"System: a@{"type":"ephemeral"}; b"#,
+            r#"User: c@{"a":1}"#,
+            r#"User: result x [d@{"a":2}; image <https://a>]"#,
+        ],
+    );
+}
+
+#[test]
+fn thoughts_come_before_the_text_and_the_most_exact_form_counts() {
+    let details = r#""reasoning_details":[{"type":"reasoning.text","text":"a","signature":"s","index":0}]"#;
+    let blocks = r#""thinking_blocks":[{"type":"redacted_thinking","data":"d"}]"#;
+    let content = r#""reasoning_content":"c""#;
+    let thought = |members: &str, expected: &str| {
+        let message = format!(r#"{{"role":"assistant","content":"x","reasoning":"r",{members}}}"#);
+        check_messages(&message, &[&format!("Assistant: {expected}")]);
+    };
+    thought(&format!("{content},{blocks},{details}"), "thought a|s; x");
+    thought(&format!("{content},{blocks}"), "redacted d; x");
+    thought(content, "thought c|; x");
+    thought(r#""reasoning_content":"""#, "x");
+    thought(r#""reasoning_content":null"#, "thought r|; x");
+}
+
+/// Members of the request besides its messages.
+fn check(members: &str, expected: &str) {
+    read(&format!(r#"{{"model":"m","messages":[{HI}],"stream_options":{{}},{members}}}"#), |request| {
+        let request = request.unwrap();
+        let mut seen = Vec::new();
+        for tool in &request.tools {
+            let description = tool.description.as_ref().map_or("", Str::escaped);
+            let (schema, cache) = (raw(tool.parameters), raw(tool.cache));
+            let strict = tool.strict.map_or(String::new(), |strict| strict.to_string());
+            seen.push(format!("tool {}|{description}|{schema}|{strict}|{cache}", tool.name.escaped()));
+        }
+        seen.extend(request.tool_choice.map(|choice| format!("choice {choice:?}")));
+        seen.extend(request.parallel_tool_calls.map(|parallel| format!("parallel {parallel}")));
+        seen.extend(request.format.map(|format| match format {
+            Format::JsonObject => "json".to_owned(),
+            Format::JsonSchema { name, schema, strict } => {
+                format!("schema {} {} {strict}", name.escaped(), schema.raw())
+            }
+        }));
+        seen.extend(request.reasoning.map(|reasoning| match reasoning {
+            Reasoning::Effort(effort) => format!("effort {}", effort.escaped()),
+            Reasoning::Budget(budget) => format!("budget {budget}"),
+        }));
+        seen.extend(request.max_tokens.map(|max| format!("max {max}")));
+        seen.extend(request.temperature.map(|number| format!("temperature {}", number.raw())));
+        seen.extend(request.top_p.map(|number| format!("top_p {}", number.raw())));
+        seen.extend(request.stop.iter().map(|stop| format!("stop {}", stop.escaped())));
+        seen.extend(request.stream.then(|| "stream".to_owned()));
+        seen.extend(request.user.map(|user| format!("user {}", user.escaped())));
+        seen.extend(request.service_tier.map(|tier| format!("tier {}", tier.escaped())));
+        seen.extend(request.others.iter().map(|(name, value)| format!("{}={}", name.escaped(), value.raw())));
+        assert_eq!(seen.join(", "), expected, "{members}");
+    });
+}
+
+#[test]
+fn members_are_read() {
+    check(
+        r#""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}},
+           {"type":"function","function":{"name":"g"},"cache_control":{"a":1}}],"tool_choice":{"type":"function","function":{"name":"g"}}"#,
+        r#"tool f|d|{"type":"object"}|true|, tool g||||{"a":1}, choice Tool(Str { escaped: "g" })"#,
+    );
+    check(r#""functions":[{"name":"f"}],"function_call":"none""#, "tool f||||, choice None");
+    check(r#""function_call":{"name":"f"}"#, r#"choice Tool(Str { escaped: "f" })"#);
+    check(
+        r#""tool_choice":"required","function_call":"auto","parallel_tool_calls":false"#,
+        "choice Required, parallel false",
+    );
+    check(r#""response_format":{"type":"text"}"#, "");
+    check(r#""response_format":{"type":"json_object"}"#, "json");
+    let schema =
+        r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"a":1},"strict":true}}"#;
+    check(schema, r#"schema n {"a":1} true"#);
+    check(r#""reasoning_effort":"high""#, "effort high");
+    check(r#""reasoning_effort":"high","reasoning":{"max_tokens":9}"#, "budget 9");
+    check(r#""reasoning":{"effort":"low"},"reasoning_effort":null"#, "effort low");
+    check(r#""reasoning":{"enabled":true}"#, "effort medium");
+    check(r#""thinking":{"type":"enabled","budget_tokens":1024},"reasoning_effort":"low""#, "budget 1024");
+    check(r#""thinking":{"type":"disabled"}"#, "effort none");
+    check(r#""thinking":{"type":"adaptive"}"#, r#"thinking={"type":"adaptive"}"#);
+    check(r#""max_completion_tokens":5,"max_tokens":3"#, "max 5");
+    check(r#""max_tokens":3.0,"temperature":0.70,"top_p":1,"stop":"a""#, "max 3, temperature 0.70, top_p 1, stop a");
+    check(
+        r#""stop":["a","\n"],"stream":true,"user":"u","service_tier":"auto""#,
+        r"stop a, stop \n, stream, user u, tier auto",
+    );
+    check(r#""user":"u","safety_identifier":"s","temperature":null"#, "user s");
+    check(r#""n":2,"seed":null,"metadata":{"a":"b"},"us\u0065r":"u""#, r#"user u, n=2, metadata={"a":"b"}"#);
+}
+
+fn check_mistake(body: &str, param: &str, code: &str, message: &str) {
+    read(body, |request| {
+        let error = request.map(|_| ()).unwrap_err();
+        assert_eq!(error.client_status(), 400);
+        let told = (error.param.as_deref(), error.code.as_deref().unwrap_or_default(), error.message.as_str());
+        assert_eq!(told, ((!param.is_empty()).then_some(param), code, message), "{body}");
+    });
+}
+
+/// `check_mistake` for the one part of a user's message.
+fn check_part(part: &str, param: &str, code: &str, message: &str) {
+    let body =
+        format!(r#"{{"messages":[{HI},{{"role":"user","content":["#) + r#"{"type":"text","text":""},"# + part + "]}]}";
+    check_mistake(&body, &format!("messages[1].content[1]{param}"), code, message);
+}
+
+#[test]
+fn mistakes_are_named_as_openai_names_them() {
+    check_mistake("[]", "", "", "The body of the request has to be a JSON object.");
+    let missing = "missing_required_parameter";
+    check_mistake("{}", "messages", missing, "Missing required parameter: 'messages'.");
+    let empty =
+        "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.";
+    check_mistake(r#"{"messages":[]}"#, "messages", "empty_array", empty);
+    for (member, value, param, code, message) in [
+        (
+            "messages",
+            "3",
+            "",
+            "invalid_type",
+            "Invalid type for 'messages': expected an array, but got an integer instead.",
+        ),
+        (
+            "messages",
+            "[3]",
+            "[0]",
+            "invalid_type",
+            "Invalid type for 'messages[0]': expected an object, but got an integer instead.",
+        ),
+        ("messages", "[{}]", "[0].role", missing, "Missing required parameter: 'messages[0].role'."),
+        (
+            "messages",
+            r#"[{"role":"bot"}]"#,
+            "[0].role",
+            "invalid_value",
+            "Invalid value: 'bot'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', 'developer'.",
+        ),
+        (
+            "messages",
+            r#"[{"role":"user"}]"#,
+            "[0].content",
+            missing,
+            "Missing required parameter: 'messages[0].content'.",
+        ),
+        (
+            "messages",
+            r#"[{"role":"user","content":1.5}]"#,
+            "[0].content",
+            "invalid_type",
+            "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got a decimal instead.",
+        ),
+        (
+            "messages",
+            r#"[{"role":"tool","content":"a"}]"#,
+            "[0].tool_call_id",
+            missing,
+            "Missing required parameter: 'messages[0].tool_call_id'.",
+        ),
+        (
+            "messages",
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","type":"custom"}]}]"#,
+            "[0].tool_calls[0].type",
+            "invalid_value",
+            "Invalid value: 'custom'. Supported values are: 'function'.",
+        ),
+        (
+            "messages",
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{}}}]}]"#,
+            "[0].tool_calls[0].function.arguments",
+            "invalid_type",
+            "Invalid type for 'messages[0].tool_calls[0].function.arguments': expected a string, but got an object instead.",
+        ),
+        (
+            "tools",
+            r#"[{"type":"web_search"}]"#,
+            "[0].type",
+            "invalid_value",
+            "Invalid value: 'web_search'. Supported values are: 'function'.",
+        ),
+        (
+            "tools",
+            r#"[{"type":"function"}]"#,
+            "[0].function",
+            missing,
+            "Missing required parameter: 'tools[0].function'.",
+        ),
+        (
+            "tool_choice",
+            r#""any""#,
+            "",
+            "invalid_value",
+            "Invalid value: 'any'. Supported values are: 'none', 'auto', 'required'.",
+        ),
+        (
+            "tool_choice",
+            r#"{"type":"function","function":{}}"#,
+            ".function.name",
+            missing,
+            "Missing required parameter: 'tool_choice.function.name'.",
+        ),
+        (
+            "response_format",
+            r#"{"type":"json_schema","json_schema":{"name":"a"}}"#,
+            ".json_schema.schema",
+            missing,
+            "Missing required parameter: 'response_format.json_schema.schema'.",
+        ),
+        (
+            "max_tokens",
+            "-1",
+            "",
+            "invalid_value",
+            "Invalid 'max_tokens': expected a non-negative integer, but got -1 instead.",
+        ),
+        (
+            "max_tokens",
+            "true",
+            "",
+            "invalid_type",
+            "Invalid type for 'max_tokens': expected an integer, but got a boolean instead.",
+        ),
+        (
+            "temperature",
+            r#""1""#,
+            "",
+            "invalid_type",
+            "Invalid type for 'temperature': expected a decimal, but got a string instead.",
+        ),
+        (
+            "stop",
+            "[1]",
+            "[0]",
+            "invalid_type",
+            "Invalid type for 'stop[0]': expected a string, but got an integer instead.",
+        ),
+        (
+            "stream",
+            "1",
+            "",
+            "invalid_type",
+            "Invalid type for 'stream': expected a boolean, but got an integer instead.",
+        ),
+        (
+            "reasoning_effort",
+            r#""huge""#,
+            "",
+            "invalid_value",
+            "Invalid value: 'huge'. Supported values are: 'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'.",
+        ),
+        (
+            "thinking",
+            r#"{"type":"enabled"}"#,
+            ".budget_tokens",
+            missing,
+            "Missing required parameter: 'thinking.budget_tokens'.",
+        ),
+    ] {
+        check_mistake(&format!(r#"{{"{member}":{value}}}"#), &format!("{member}{param}"), code, message);
+    }
+    check_part(
+        r#"{"type":"video_url"}"#,
+        ".type",
+        "invalid_value",
+        "Invalid value: 'video_url'. Supported values are: 'text', 'image_url', 'input_audio', 'file', 'refusal'.",
+    );
+    check_part(
+        r#"{"type":"image_url","image_url":1}"#,
+        ".image_url",
+        "invalid_type",
+        "Invalid type for 'messages[1].content[1].image_url': expected an object, but got an integer instead.",
+    );
+    check_part(
+        r#"{"type":"image_url","image_url":{"url":"data:,a"}}"#,
+        ".image_url.url",
+        "invalid_value",
+        "Invalid 'messages[1].content[1].image_url.url': expected a base64-encoded data URL with a media type (e.g. 'data:image/png;base64,...').",
+    );
+    check_part(
+        r#"{"type":"file","file":{"file_id":"f-1"}}"#,
+        ".file.file_id",
+        "invalid_value",
+        "Invalid 'messages[1].content[1].file.file_id': files uploaded beforehand cannot be used with this model; send file_data.",
+    );
+}

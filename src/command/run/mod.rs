@@ -1,0 +1,211 @@
+//! `model-gateway run`: serves a file, and what becomes of it.
+//!
+//! All that is said goes to standard error; standard output has the access log and nothing else.
+
+mod admin;
+mod bundled;
+mod directory;
+mod envoy;
+mod follow;
+mod gateway;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::bundled::{Bundled, bundled};
+use self::follow::Follow;
+use self::gateway::Gateway;
+pub use self::gateway::Parts;
+use crate::load::{self, Loaded};
+use crate::{Outcome, mock};
+
+/// What takes the place of the file's own.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Addresses {
+    /// Where clients connect to, whatever the file says; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where Envoy's admin interface is, whatever the file says; port 0 takes a free port.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
+/// Serves the file at `file`, or the bundled configuration, until told to end.
+///
+/// # Errors
+/// It cannot serve, or Envoy ended by itself.
+pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        match file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let source = Source { file: file.to_owned(), addresses };
+                let loaded = source.check(&text)?;
+                serve(parts, &loaded, Some((source, Follow::new(file, text)))).await
+            }
+            None => {
+                let Bundled { mut loaded, told } =
+                    bundled(simulate().await?, |variable| variable_of(variable).is_some())?;
+                for line in told {
+                    eprintln!("{line}");
+                }
+                addresses.replace(&mut loaded);
+                serve(parts, &loaded, None).await
+            }
+        }
+    })
+}
+
+/// Where configuration comes from.
+struct Source {
+    file: PathBuf,
+    addresses: Addresses,
+}
+
+impl Source {
+    /// What `text` means, or every mistake in it, the variables that it needs among them.
+    fn check(&self, text: &str) -> Result<Loaded, String> {
+        let name = self.file.display().to_string();
+        let mut loaded = load::check(&name, text).map_err(|mistakes| mistakes.to_string())?;
+        loaded.check_variables(|variable| std::env::var(variable).ok()).map_err(|mistakes| mistakes.to_string())?;
+        self.addresses.replace(&mut loaded);
+        Ok(loaded)
+    }
+}
+
+impl Addresses {
+    fn replace(self, loaded: &mut Loaded) {
+        let config = &mut loaded.config;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.admin = self.admin.unwrap_or(config.admin);
+    }
+}
+
+fn variable_of(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Starts simulated providers in this process.
+async fn simulate() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.map_err(|error| format!("simulated providers: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("simulated providers: {error}"))?;
+    tokio::spawn(mock::serve(listener, Arc::new(mock::State::new(0))));
+    Ok(address)
+}
+
+async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(Source, Follow)>) -> Outcome {
+    let mut stop = Stop::new()?;
+    let started = tokio::select! {
+        started = Gateway::start(parts, loaded) => started,
+        // Dropping what was begun ends Envoy.
+        _ = stop.asked() => return Ok(ExitCode::SUCCESS),
+    };
+    let mut gateway = started?;
+    greet(&gateway, loaded).await;
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            signal = stop.asked() => return Ok(gateway.end(signal).await),
+            status = gateway.envoy.ended() => {
+                let status = status.map_or_else(String::new, |status| format!(": {status}"));
+                return Err(format!("Envoy ended by itself{status}"));
+            }
+            _ = looks.tick() => {}
+        }
+        if let Some((source, follow)) = &mut follow
+            && let Some(text) = follow.look()
+        {
+            let asked = tokio::select! {
+                told = change(&mut gateway, source, text) => {
+                    eprintln!("{told}");
+                    None
+                }
+                signal = stop.asked() => Some(signal),
+            };
+            if let Some(signal) = asked {
+                return Ok(gateway.end(signal).await);
+            }
+        }
+    }
+}
+
+/// Serves `text` if it can be served; says what came of it.
+async fn change(gateway: &mut Gateway, source: &Source, text: &str) -> String {
+    let name = source.file.display();
+    let loaded = match source.check(text) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => return format!("{mistakes}\n{name}: refused; the configuration before it keeps serving"),
+    };
+    if let Err(reason) = gateway.change(&loaded).await {
+        return format!("{name}: refused by Envoy; the configuration before it keeps serving: {reason}");
+    }
+    let told = format!("{name}: reloaded; {}", summary(&loaded));
+    match gateway.needs_restart(&loaded.config) {
+        Some(what) => format!("{told}; {what} will change with a restart only"),
+        None => told,
+    }
+}
+
+async fn greet(gateway: &Gateway, loaded: &Loaded) {
+    let listens = gateway.envoy.listens().await.unwrap_or(loaded.config.listen);
+    let url = format!("http://{}", reachable(listens));
+    eprintln!(
+        "serving on {url} ({}); Envoy's admin interface is on http://{}",
+        summary(loaded),
+        gateway.envoy.admin.address()
+    );
+    if let Some(model) = loaded.config.models.keys().next() {
+        let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Say hello" }] });
+        eprintln!("try:\n  curl {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'");
+    }
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!("{}, {}", count(loaded.config.providers.len(), "provider"), count(loaded.config.models.len(), "model"))
+}
+
+/// An address at which this machine reaches a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The signals that end the command.
+struct Stop {
+    interrupt: Signals,
+    terminate: Signals,
+}
+
+impl Stop {
+    fn new() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.terminate.recv() => Signal::TERM,
+        }
+    }
+}
+
+const LOOK: Duration = Duration::from_millis(500);

@@ -1,0 +1,96 @@
+//! Which headers pass between a client and a provider. Everything else ends at the gateway: credentials and cookies, what
+//! would choose another account at the provider, what only the two neighbours of a hop have to say to each other, and what
+//! only the gateway has to say.
+
+use super::step::Headers;
+
+/// Of a request, besides what the operator names. `:method` and the like are how Envoy has the request line.
+const TO_PROVIDER: &[&str] = &[
+    ":authority",
+    ":method",
+    ":path",
+    ":scheme",
+    "accept",
+    "baggage",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-request-id",
+];
+
+/// Of an answer. The ids are what a provider's support asks for.
+const TO_CLIENT: &[&str] = &[
+    ":status",
+    "content-type",
+    "date",
+    "openai-processing-ms",
+    "request-id",
+    "x-request-id",
+    "x-envoy-upstream-service-time",
+];
+
+/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so.
+pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
+    let is_named = |name: &str| {
+        named.iter().any(|rule| match rule.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == rule,
+        })
+    };
+    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name))
+}
+
+/// What of `headers` a client gets.
+pub(super) fn to_client(headers: Headers) -> Headers {
+    keep(headers, |name| TO_CLIENT.contains(&name))
+}
+
+fn keep(mut headers: Headers, keep: impl Fn(&str) -> bool) -> Headers {
+    headers.retain(|(name, _)| keep(name));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{to_client, to_provider};
+
+    fn names(headers: Vec<(String, String)>) -> Vec<String> {
+        headers.into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn headers(names: &[&str]) -> Vec<(String, String)> {
+        names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_harmless_passes() {
+        let request = headers(&[
+            ":path",
+            "authorization",
+            "x-api-key",
+            "cookie",
+            "openai-organization",
+            "proxy-authorization",
+            "x-gateway-target",
+            "x-request-id",
+            "x-tenant",
+            "x-tenant-id",
+            "x-mock",
+            "x-mock-openai",
+        ]);
+        let named = ["x-tenant".to_owned(), "x-mock*".to_owned()];
+        assert_eq!(
+            names(to_provider(request, &named)),
+            [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]
+        );
+        let answer = headers(&[
+            ":status",
+            "content-type",
+            "content-length",
+            "set-cookie",
+            "x-gateway-retry",
+            "x-ratelimit-limit-requests",
+        ]);
+        assert_eq!(names(to_client(answer)), [":status", "content-type"]);
+    }
+}

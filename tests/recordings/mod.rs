@@ -1,0 +1,52 @@
+//! Recorded traffic of real providers, read in place: from `MODEL_GATEWAY_RECORDINGS`, else from `../shared/recordings`.
+//! Where there is none, tests say so and pass.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// One request and what came back.
+pub struct Recording {
+    pub id: String,
+    pub provider: String,
+    pub status: u16,
+    pub request: Value,
+    pub body: String,
+}
+
+/// All recordings of an `endpoint` whose provider is `wanted`, by name.
+pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recording>> {
+    let folder = folder();
+    let Ok(files) = fs::read_dir(&folder) else {
+        println!("skipped: no recordings at {}", folder.display());
+        return None;
+    };
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort_unstable();
+    let recordings = paths.iter().filter_map(|path| {
+        let mut recording: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let text = |place: &Value| place.as_str().unwrap_or_default().to_owned();
+        (recording["endpoint"] == endpoint && wanted(&text(&recording["provider"]))).then(|| Recording {
+            id: text(&recording["id"]),
+            provider: text(&recording["provider"]),
+            status: recording["response"]["status"].as_u64().unwrap().try_into().unwrap(),
+            body: text(&recording["response"]["body_text"]),
+            request: recording["request"]["body"].take(),
+        })
+    });
+    let recordings: Vec<_> = recordings.collect();
+    assert!(!recordings.is_empty(), "no recordings of {endpoint} in {}", folder.display());
+    Some(recordings)
+}
+
+/// Where to cut a stream of so many bytes in two: everywhere, or at some fifty places of a long one.
+pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
+    (0..length).step_by(if length <= 3072 { 1 } else { 1 + length / 50 })
+}
+
+fn folder() -> PathBuf {
+    let given = std::env::var_os("MODEL_GATEWAY_RECORDINGS").map(PathBuf::from);
+    given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"))
+}

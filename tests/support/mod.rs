@@ -1,0 +1,244 @@
+//! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
+
+pub mod load;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take to come about.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process of the command, stopped by its id when dropped.
+pub struct Process {
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+impl Process {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_model-gateway"))
+            .args(arguments)
+            .env("MOCK_KEY", "sk-mock-key")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        let streams: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for stream in streams {
+            let output = output.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    output.lock().unwrap().push_str(&(line + "\n"));
+                }
+            });
+        }
+        Self { child, output }
+    }
+
+    /// All that it has printed.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// What `find` finds in the output, once it does.
+    pub fn wait_for<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let output = self.output.clone();
+        let child = &mut self.child;
+        poll(what, || {
+            let output = output.lock().unwrap();
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("ended with {status} before {what}:\n{output}");
+            }
+            find(&output)
+        })
+    }
+
+    pub fn stop(&mut self) {
+        if self.child.try_wait().ok().flatten().is_none() {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            let since = Instant::now();
+            while self.child.try_wait().ok().flatten().is_none() && since.elapsed() < Duration::from_secs(10) {
+                std::thread::yield_now();
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Asks until there is an answer.
+pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(since.elapsed() < PATIENCE, "{what} did not come about");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Simulated providers.
+pub struct Mock {
+    pub process: Process,
+    pub address: String,
+}
+
+impl Mock {
+    pub fn start() -> Self {
+        let mut process = Process::start(&["mock", "--listen", "127.0.0.1:0"]);
+        let address = process.wait_for("the mock's address", |output| {
+            Some(output.split_once("http://")?.1.split_once('\n')?.0.trim().to_owned())
+        });
+        Self { process, address }
+    }
+
+    /// What it was asked under a request id.
+    pub fn requests(&self, id: &str) -> Vec<Value> {
+        let url = format!("http://{}/mock/requests?id={id}", self.address);
+        let body = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().clone()
+    }
+}
+
+/// The gateway: `model-gateway run` with the real Envoy.
+pub struct Gateway {
+    pub process: Process,
+    pub address: String,
+    pub admin: String,
+    pub file: PathBuf,
+    _folder: Folder,
+}
+
+impl Gateway {
+    /// Starts it on `config`, to which the addresses are added, and waits until it serves.
+    pub fn start(config: &str) -> Self {
+        let folder = Folder::new();
+        let file = folder.0.join("gateway.yaml");
+        let (address, admin) = (free_address(), free_address());
+        std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
+        let mut process = Process::start(&["run", file.to_str().unwrap()]);
+        let url = format!("http://{address}/v1/models");
+        process.wait_for("the gateway to serve", |_| ureq::get(&url).call().ok());
+        Self { process, address, admin, file, _folder: folder }
+    }
+
+    /// Envoy's statistics whose name has `part` in it.
+    pub fn stats(&self, part: &str) -> Vec<(String, u64)> {
+        let body =
+            ureq::get(&format!("http://{}/stats", self.admin)).call().unwrap().body_mut().read_to_string().unwrap();
+        let stats = body.lines().filter_map(|line| line.split_once(": "));
+        stats
+            .filter(|(name, _)| name.contains(part))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect()
+    }
+
+    /// The module has not failed, and nothing in the log says so.
+    pub fn assert_sound(&self) {
+        let output = self.process.output();
+        for sign in ["panicked", "proxy_on_", "Envoy refused", "[critical]"] {
+            assert!(!output.contains(sign), "`{sign}` in the log:\n{output}");
+        }
+        for (name, value) in self.stats("wasm.") {
+            let bad = name.contains("failed") || name.contains("crash") || name.contains("vm_reload");
+            assert!(!bad || value == 0, "{name}: {value}");
+        }
+    }
+}
+
+/// A folder of its own, gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("model-gateway-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// The connection broke before the answer's end.
+    pub broken: bool,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The data of a stream's events.
+    pub fn events(&self) -> Vec<&str> {
+        self.body.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+    }
+
+    /// The text of the first choice, streamed or not; the stream must be complete.
+    pub fn text(&self) -> String {
+        if !self.body.starts_with("data: ") {
+            return self.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
+        }
+        let events = self.events();
+        assert_eq!(events.last(), Some(&"[DONE]"), "{self:?}");
+        let deltas = events[..events.len() - 1].iter().map(|event| serde_json::from_str::<Value>(event).unwrap());
+        deltas.map(|event| event["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// Posts `body` to the gateway's chat completions.
+pub fn chat(gateway: &Gateway, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build(),
+    );
+    let url = format!("http://{}/v1/chat/completions", gateway.address);
+    let mut request = agent.post(&url).header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = request.send(body.to_string()).unwrap();
+    let headers = response.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let (status, headers) = (response.status().as_u16(), headers.collect());
+    let mut bytes = Vec::new();
+    let broken = response.body_mut().as_reader().read_to_end(&mut bytes).is_err();
+    Answer { status, headers, body: String::from_utf8(bytes).unwrap(), broken }
+}

@@ -1,0 +1,280 @@
+//! Replays `tests/vectors/<kind>/<case>/` through a client dialect and a provider, as the exchange does.
+//!
+//! | what goes in | what has to come out |
+//! | --- | --- |
+//! | `request.json`, an OpenAI client's | `upstream.json` and `dropped.txt` (absent: nothing), or `refused.json` |
+//! | `response.json`, the provider's | `client.json`, or `refused.json` |
+//! | `stream.in`, the provider's bytes | `stream.out`, however the bytes are cut |
+//! | `error.json`, status and body of the provider | `error.out.json` |
+//!
+//! `request.json` names the provider's model; `SOURCE` says where the case is from. `UPDATE=1 cargo test --test vectors`
+//! writes what comes out into the files: read the diff.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model_gateway::chat::Delta;
+use model_gateway::clients::{Envelope, openai};
+use model_gateway::error::Error;
+use model_gateway::json::Document;
+use model_gateway::providers::{self, Kind, Speech, Target, Translator};
+use serde_json::{Value, json};
+
+const INPUTS: [&str; 4] = ["request.json", "response.json", "stream.in", "error.json"];
+
+#[test]
+fn every_vector_comes_out_as_expected() {
+    let mut failures = Vec::new();
+    let mut cases = 0;
+    for kind in folders(&root()) {
+        let name = kind.file_name().unwrap().to_str().unwrap();
+        let Some(provider) = providers::find(name) else {
+            failures.push(format!("{}: there is no such kind of provider", kind.display()));
+            continue;
+        };
+        for folder in folders(&kind) {
+            cases += 1;
+            let mut case = Case { folder, failures: &mut failures };
+            case.replay(provider);
+        }
+    }
+    assert!(failures.is_empty(), "{} failures in {cases} cases\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn every_native_provider_has_vectors() {
+    for kind in providers::KINDS {
+        if matches!(kind.speech(), Speech::Native(_)) {
+            let cases = folders(&root().join(kind.name()));
+            for input in INPUTS {
+                assert!(cases.iter().any(|case| case.join(input).exists()), "{} has no {input}", kind.name());
+            }
+        }
+    }
+}
+
+struct Case<'f> {
+    folder: PathBuf,
+    failures: &'f mut Vec<String>,
+}
+
+impl Case<'_> {
+    fn replay(&mut self, kind: &dyn Kind) {
+        if self.read("SOURCE").is_none_or(|source| source.trim().is_empty()) {
+            self.fail("SOURCE", "has to say where the case is from");
+        }
+        let [request, response, stream, error] = INPUTS.map(|input| self.read(input));
+        if [&request, &response, &stream, &error].iter().all(|input| input.is_none()) {
+            self.fail("", "nothing goes in");
+        }
+        let client: Value = request.as_deref().map(parse).unwrap_or_default();
+        let include_usage = client.pointer("/stream_options/include_usage") != Some(&json!(false));
+        let envelope = Envelope { model: "the-model", created: 1_700_000_000, include_usage };
+        if let Speech::Native(translator) = kind.speech() {
+            let model = client["model"].as_str().unwrap_or("upstream-model");
+            if let Some(request) = request {
+                self.replay_request(translator, &request, &Target { model });
+            }
+            if let Some(response) = response {
+                self.replay_response(translator, &response, &envelope);
+            }
+            if let Some(stream) = stream {
+                self.replay_stream(translator, stream.as_bytes(), &envelope);
+            }
+        }
+        if let Some(error) = error {
+            let error = parse(&error);
+            let body = error["body"].as_str().map_or_else(|| error["body"].to_string(), str::to_owned);
+            let document = Document::parse(body.as_bytes()).ok();
+            let status = error["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
+            let told = kind.error(status, document.as_ref().map(Document::root));
+            self.expect_json("error.out.json", &reply(&told));
+        }
+    }
+
+    fn replay_request(&mut self, translator: &dyn Translator, request: &str, target: &Target<'_>) {
+        let document = Document::parse(request.as_bytes()).unwrap();
+        let mut out = String::new();
+        let result = openai::request(&document).and_then(|request| translator.request(&request, target, &mut out));
+        match result {
+            Ok(dropped) => {
+                self.expect_json("upstream.json", &out);
+                let dropped: String = dropped.iter().map(|path| format!("{path}\n")).collect();
+                self.expect("dropped.txt", &dropped);
+            }
+            Err(error) => self.expect_json("refused.json", &reply(&error)),
+        }
+    }
+
+    fn replay_response(&mut self, translator: &dyn Translator, response: &str, envelope: &Envelope<'_>) {
+        let document = Document::parse(response.as_bytes()).unwrap();
+        match translator.answer(&document) {
+            Ok(answer) => {
+                let mut out = String::new();
+                openai::answer(&answer, envelope, &mut out);
+                self.expect_json("client.json", &out);
+            }
+            Err(error) => self.expect_json("refused.json", &reply(&error)),
+        }
+    }
+
+    fn replay_stream(&mut self, translator: &dyn Translator, stream: &[u8], envelope: &Envelope<'_>) {
+        let whole = decode(translator, std::iter::once(stream), envelope);
+        self.expect("stream.out", &whole);
+        if let Err(what) = check_stream(&whole) {
+            self.fail("stream.out", &what);
+        }
+        if decode(translator, stream.chunks(1), envelope) != whole {
+            self.fail("stream.in", "something else comes out byte by byte");
+        }
+        for at in 0..stream.len() {
+            let (first, second) = stream.split_at(at);
+            if decode(translator, [first, second].into_iter(), envelope) != whole {
+                self.fail("stream.in", &format!("something else comes out when it is cut at byte {at}"));
+                break;
+            }
+        }
+    }
+
+    /// JSON is kept in readable form, members in order.
+    fn expect_json(&mut self, name: &str, actual: &str) {
+        let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
+        let value = match serde_json::from_str(actual) {
+            Ok(value) => value,
+            Err(error) => return self.fail(name, &format!("not JSON: {error}\n{actual}")),
+        };
+        // What a provider gets may be in any order; what a client gets is to be the same to the byte.
+        let expected = self.read(name);
+        if name == "upstream.json" && expected.as_deref().map(parse).as_ref() == Some(&value) {
+            return;
+        }
+        self.expect(name, &pretty(&value));
+    }
+
+    fn expect(&mut self, name: &str, actual: &str) {
+        let expected = self.read(name).unwrap_or_default();
+        if expected == actual {
+            return;
+        }
+        if std::env::var_os("UPDATE").is_some() {
+            let path = self.folder.join(name);
+            if actual.is_empty() {
+                fs::remove_file(path).unwrap()
+            } else {
+                fs::write(path, actual).unwrap()
+            }
+            return;
+        }
+        self.fail(name, &difference(&expected, actual));
+    }
+
+    fn fail(&mut self, name: &str, what: &str) {
+        self.failures.push(format!("{}: {what}", self.folder.join(name).display()));
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(name)).ok()
+    }
+}
+
+/// What the client sees of a stream whose bytes come in these chunks.
+fn decode<'c>(
+    translator: &dyn Translator,
+    mut chunks: impl Iterator<Item = &'c [u8]>,
+    envelope: &Envelope<'_>,
+) -> String {
+    let mut out = String::new();
+    let mut decoder = translator.stream();
+    let mut encoder = openai::StreamEncoder::new(envelope);
+    let mut sink = |choice: u32, delta: Delta<'_>| encoder.push(choice, delta, &mut out);
+    let result = chunks.try_for_each(|chunk| decoder.push(chunk, &mut sink)).and_then(|()| decoder.end(&mut sink));
+    match result {
+        Ok(()) => encoder.end(&mut out),
+        Err(error) => openai::error_event(&error, &mut out),
+    }
+    out
+}
+
+/// What holds of every stream that a client sees, whatever the expectation says: names and ids once, arguments that add
+/// up to JSON, an end only after a complete answer, and nothing after the end.
+fn check_stream(stream: &str) -> Result<(), String> {
+    let mut calls: Vec<(Value, Value, String)> = Vec::new();
+    let (mut finishes, mut over) = (Vec::new(), false);
+    for event in stream.split_terminator("\n\n").filter(|event| !event.starts_with(':')) {
+        if over {
+            return Err(format!("something comes after the end: {event}"));
+        }
+        let data = event.strip_prefix("data: ").ok_or_else(|| format!("no event: {event}"))?;
+        if data == "[DONE]" {
+            over = true;
+            continue;
+        }
+        let chunk: Value = serde_json::from_str(data).map_err(|error| format!("{error}: {data}"))?;
+        if !chunk["error"].is_null() {
+            return if stream.ends_with(&format!("{event}\n\n")) {
+                Ok(())
+            } else {
+                Err("the error is not the end".into())
+            };
+        }
+        for choice in chunk["choices"].as_array().into_iter().flatten() {
+            finishes.extend(choice["finish_reason"].as_str().map(str::to_owned));
+            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+                let key = (&choice["index"], &call["index"]);
+                let known = calls.iter_mut().find(|(choice, index, _)| *choice == *key.0 && *index == *key.1);
+                let is_first = call["id"].is_string() && call["function"]["name"].is_string();
+                let says_who = !call["id"].is_null() || !call["function"]["name"].is_null();
+                let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+                match known {
+                    None if is_first => calls.push((key.0.clone(), key.1.clone(), arguments.to_owned())),
+                    Some((_, _, text)) if !says_who => text.push_str(arguments),
+                    _ => return Err(format!("id and name have to come first, and once: {data}")),
+                }
+            }
+        }
+    }
+    let cut = finishes.iter().any(|reason| reason == "length");
+    match calls.iter().find(|(_, _, text)| !cut && serde_json::from_str::<Value>(text).is_err()) {
+        Some((_, _, text)) => Err(format!("arguments that are not JSON: {text}")),
+        None if !over || finishes.is_empty() => Err("neither complete nor an error".into()),
+        None if !calls.is_empty() && !finishes.iter().any(|reason| reason == "tool_calls") && !cut => {
+            Err("tools are called, and finish_reason does not say so".into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn reply(error: &Error) -> String {
+    json!({"status": error.client_status(), "body": parse(&openai::error_body(error))}).to_string()
+}
+
+/// The lines that differ: what was expected after `-`, what came after `+`.
+fn difference(expected: &str, actual: &str) -> String {
+    let (expected, actual): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
+    let same = |(a, b): &(&&str, &&str)| a == b;
+    let before = expected.iter().zip(&actual).take_while(same).count();
+    let rest = expected.len().min(actual.len()) - before;
+    let after = expected.iter().rev().zip(actual.iter().rev()).take(rest).take_while(same).count();
+    let lines = |mark: &'static str, lines: &[&str]| {
+        let lines = lines[before..lines.len() - after].iter().map(|line| format!("\n{mark} {line}"));
+        lines.collect::<String>()
+    };
+    format!("line {} differs{}{}", before + 1, lines("-", &expected), lines("+", &actual))
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
