@@ -4,6 +4,8 @@
 
 #[path = "exchange/native.rs"]
 mod native;
+#[path = "exchange/properties.rs"]
+mod properties;
 #[path = "exchange/rows.rs"]
 mod rows;
 mod scripted;
