@@ -5,7 +5,7 @@ use crate::clients::openai::StreamEncoder;
 use crate::clients::{Envelope, openai};
 use crate::error::Error;
 use crate::json::Value;
-use crate::providers::{Kind, Speech, StreamDecoder};
+use crate::providers::{Failure, Kind, Speech, StreamDecoder};
 use crate::splice;
 
 /// One streamed answer.
@@ -112,7 +112,7 @@ impl Translation {
 
 /// What an error that came inside a 200 means.
 pub(super) fn classify(kind: &dyn Kind, event: Value<'_>) -> Error {
-    Error { status: None, ..kind.error(200, Some(event)) }
+    Error { status: None, ..kind.error(&Failure { status: 200, body: Some(event), name: None }) }
 }
 
 /// What ends a stream that broke: an error event and no `[DONE]`, so that no client takes it for complete.

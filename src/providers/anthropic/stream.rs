@@ -164,7 +164,7 @@ impl State {
                 let input = block.get("input").filter(|input| input.kind() == Kind::Object);
                 let input = input.map_or("{}", Value::raw).to_owned();
                 self.block = Block::Tool { call, input, said: false };
-                out.push(0, Delta::ToolCall { call, id, name });
+                out.push(0, Delta::ToolCall { call, id, name, signature: None });
             }
             _ => {}
         }
