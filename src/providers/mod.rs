@@ -3,6 +3,7 @@
 pub mod anthropic;
 mod classify;
 pub mod openai;
+mod others;
 
 use core::fmt::Debug;
 
