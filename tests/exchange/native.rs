@@ -68,7 +68,10 @@ impl Filters for Native {
                 match machine.wants_response() {
                     Want::Nothing => return Action::Continue,
                     Want::Whole if !end => (machine.response_grows(body.len() as u64), Want::Whole),
-                    wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
+                    wanted => {
+                        let step = machine.response_body(&host, &body[*seen..], end);
+                        (if held.body.is_some() { step } else { step.without_body() }, wanted)
+                    }
                 }
             }
         };

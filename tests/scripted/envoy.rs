@@ -182,7 +182,7 @@ impl Run<'_> {
         for (event, bytes, end) in chunks {
             match response.event(self, event, bytes, end) {
                 Out::Held => {}
-                Out::Reply(reply) => return Some(local(reply)),
+                Out::Reply(reply) => return Some(replied(reply, down)),
                 Out::Pass { headers: Some(headers), .. } if retry && headers.get(names::RETRY_HEADER).is_some() => {
                     return None;
                 }
@@ -207,7 +207,7 @@ impl Run<'_> {
         for (event, bytes, end) in answer.chunks().into_iter().flatten() {
             match gate.event(self, event, bytes, end) {
                 Out::Held => {}
-                Out::Reply(reply) => return local(reply),
+                Out::Reply(reply) => return replied(reply, passed.map(|headers| (headers, chunks, cut))),
                 Out::Pass { headers, body } => {
                     passed = headers.or(passed);
                     chunks.extend(body);
@@ -320,6 +320,11 @@ fn local(reply: Reply) -> Down {
     headers.0.extend(reply.headers.0);
     headers.set("content-length", reply.body.len().to_string());
     (headers, vec![reply.body], false)
+}
+
+/// A reply in the midst of an answer: what has begun is reset.
+fn replied(reply: Reply, begun: Option<Down>) -> Down {
+    begun.map_or_else(|| local(reply), |(headers, chunks, _)| (headers, chunks, true))
 }
 
 /// What Envoy says itself.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_gateway::names;
 
 /// Headers as Envoy keeps them: names in lower case, in order; values are bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<(String, Vec<u8>)>);
 
 impl Headers {
@@ -32,6 +32,12 @@ impl Headers {
 
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(other, _)| other != name);
+    }
+}
+
+impl core::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
     }
 }
 
