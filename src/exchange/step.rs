@@ -16,6 +16,9 @@ pub struct Step {
     pub headers: Vec<(&'static str, Option<String>)>,
     /// What to put in place of all of the body that the host holds.
     pub body: Option<String>,
+    /// Whether what the client has of the answer must not look complete: where there is no place for `body`, the stream
+    /// is to be reset.
+    pub broken: bool,
     /// Whether Envoy is to choose the route again, as properties that it depends on have changed.
     pub reroute: bool,
     /// How to go on.

@@ -49,6 +49,17 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
 }
 
+/// The same at the end of an answer whose headers have gone on and that holds no body.
+pub(super) fn apply_without_body(mut step: Step) -> Action {
+    step.body = None;
+    let broken = step.broken;
+    let action = apply(Half::Response, step, 0);
+    if broken {
+        check("reset", hostcalls::reset_http_response());
+    }
+    action
+}
+
 /// One call where all are known anew, else one for each.
 fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Option<String>)>) {
     let Some(mut headers) = keep else {
@@ -127,9 +138,9 @@ pub(super) fn buffer(kind: BufferType, start: usize, size: usize) -> Vec<u8> {
     hostcalls::get_buffer(kind, start, size).ok().flatten().unwrap_or_default()
 }
 
-/// How much of the body Envoy holds, in bytes, where it does not say so.
-pub(super) fn held(half: Half) -> usize {
-    hostcalls::get_buffer(half.body(), 0, usize::MAX).ok().flatten().map_or(0, |held| held.len())
+/// How much of the body Envoy holds, in bytes, where it does not say so; `None` if there is no place for a body now.
+pub(super) fn held(half: Half) -> Option<usize> {
+    hostcalls::get_buffer(half.body(), 0, usize::MAX).ok().flatten().map(|held| held.len())
 }
 
 /// A call that the host refuses is a fault of this program or of Envoy's configuration, and is said. (For most refusals

@@ -69,7 +69,7 @@ impl<M: Machine> HttpContext for Stream<M> {
 
     /// Trailers come in place of an end of the body.
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.request(host::held(Half::Request), true)
+        self.request(host::held(Half::Request).unwrap_or_default(), true)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
@@ -82,6 +82,14 @@ impl<M: Machine> HttpContext for Stream<M> {
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.response(host::held(Half::Response), true)
+        match host::held(Half::Response) {
+            Some(size) => self.response(size, true),
+            None if self.machine.wants_response() == Want::Nothing => Action::Continue,
+            // Of a stream that went on piece by piece nothing is held, and nothing can be added to it.
+            None => {
+                let step = self.machine.response_body(&self.host(Half::Response), b"", true);
+                host::apply_without_body(step)
+            }
+        }
     }
 }

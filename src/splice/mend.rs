@@ -68,11 +68,16 @@ fn unsaid_finish(called: bool) -> &'static str {
     if called { "tool_calls" } else { "stop" }
 }
 
+/// The calls in the `said` of a choice, as far as they are some.
+fn calls<'a>(choice: Value<'a>, said: &str) -> impl Iterator<Item = Value<'a>> {
+    let calls = choice.path(&[said, "tool_calls"]).into_iter().flat_map(Value::elements);
+    calls.filter(|call| call.members().next().is_some())
+}
+
 /// Puts a choice of a complete answer right. `id` is the answer's.
 pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
-    let calls = choice.path(&["message", "tool_calls"]);
     let mut called = false;
-    for (index, call) in calls.into_iter().flat_map(Value::elements).enumerate() {
+    for (index, call) in calls(choice, "message").enumerate() {
         called = true;
         mend_head(call, id, index, patches);
         if let Some(function) = call.get("function").filter(|function| function.kind() == Kind::Object) {
@@ -156,7 +161,7 @@ impl Choice {
     pub fn take(&mut self, choice: Value<'_>, id: &str, patches: &mut Patches) {
         let reason = choice.get("finish_reason").and_then(Value::as_str);
         let last = reason.is_some_and(|reason| finish_word(&reason, false).is_some());
-        for call in choice.path(&["delta", "tool_calls"]).into_iter().flat_map(Value::elements) {
+        for call in calls(choice, "delta") {
             self.call(call, id, last, patches);
         }
         self.finished |= mend_finish(choice, !self.calls.is_empty(), false, patches);
@@ -182,7 +187,7 @@ impl Choice {
         let (id, name) = (text(call.get("id")), text(function.and_then(|function| function.get("name"))));
         let number = match self.find(index, &id, &name) {
             Some(number) => number,
-            None if self.calls.len() < MOST && call.members().next().is_some() => {
+            None if self.calls.len() < MOST => {
                 mend_head(call, answer, self.calls.len(), patches);
                 self.calls.push(Call { index, said: function.is_none(), ..Call::default() });
                 self.calls.len() - 1

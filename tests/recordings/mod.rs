@@ -1,6 +1,9 @@
 //! Recorded traffic of real providers, read in place: from `MODEL_GATEWAY_RECORDINGS`, else from `../shared/recordings`.
 //! Where there is none, tests say so and pass.
 
+// Each test uses a part of it.
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

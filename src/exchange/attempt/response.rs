@@ -91,6 +91,7 @@ impl Attempt {
         let mut step = Step::go();
         if let Err(error) = &result {
             break_off(error, &mut out);
+            step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
         }
         step.body = Some(out);
