@@ -68,14 +68,14 @@ impl Filters for Native {
                 match machine.wants_response() {
                     Want::Nothing => return Action::Continue,
                     Want::Whole if !end => (machine.response_grows(body.len() as u64), Want::Whole),
-                    wanted => {
-                        let step = machine.response_body(&host, &body[*seen..], end);
-                        (if held.body.is_some() { step } else { step.without_body() }, wanted)
-                    }
+                    wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
                 }
             }
         };
-        let action = apply(step, held, state);
+        let action = match event {
+            Event::Trailers if held.body.is_none() => apply_without_body(step, held, state),
+            _ => apply(step, held, state),
+        };
         *seen = match action {
             Action::Pause if wanted == Want::Pieces => held.body.as_ref().map_or(0, Vec::len),
             _ => 0,
@@ -86,6 +86,15 @@ impl Filters for Native {
     fn close(&mut self, context: u32) {
         self.contexts.remove(&context).expect("an open context");
     }
+}
+
+fn apply_without_body(mut step: Step, held: &mut Held, state: &mut State) -> Action {
+    if !step.headers.is_empty() {
+        return apply(step.without_body(), held, state);
+    }
+    step.body = None;
+    held.reset = step.broken;
+    apply(step, held, state)
 }
 
 fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {

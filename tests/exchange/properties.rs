@@ -42,7 +42,7 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
 
 fn answers() -> impl Strategy<Value = Answer> {
     let status = prop_oneof![6 => Just(200_u16), 1 => 100_u16..600];
-    let end = prop_oneof![4 => Just(End::Last), 2 => Just(End::Empty), 1 => Just(End::Reset), 1 => Just(End::Trailers)];
+    let end = prop_oneof![4 => Just(End::Last), 2 => Just(End::Empty), 1 => Just(End::Reset)];
     (fragments(), any::<bool>(), status, end).prop_map(|(body, stream, status, end)| {
         let answer = if stream { events("") } else { json(200, "").with("content-length", &body.len().to_string()) };
         Answer { body: Some(vec![body]), end, ..answer.with(":status", &status.to_string()) }

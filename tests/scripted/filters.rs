@@ -57,6 +57,13 @@ pub struct Held {
     /// From the body's first bytes on.
     pub body: Option<Vec<u8>>,
     pub reply: Option<Reply>,
+    pub reset: bool,
+}
+
+impl Held {
+    pub fn new(half: Half, headers: Option<Headers>) -> Self {
+        Self { half, headers, body: None, reply: None, reset: false }
+    }
 }
 
 /// An answer of the filter's own.
