@@ -9,7 +9,7 @@ use host::Wasm;
 use model_gateway::names;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::envoy::{Answer, Script, run};
+use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
 use scripted::refusals;
 use scripted::wire::{KINDS, Kind};
@@ -134,6 +134,16 @@ fn header_values_need_not_be_text() {
     }
     let script = Script::chat("o", true, true).with(":path", b"/v1/chat/completions?\xff");
     assert_eq!(run(&mut wasm, &script.answered([Kind::OpenAi.good(true)])).status, 200);
+}
+
+#[test]
+fn a_request_may_end_with_trailers() {
+    let Some(mut wasm) = wasm() else { return };
+    for root in ["gateway", "single"] {
+        let script = Script { root, end: End::Trailers, ..Script::chat("a", true, true) };
+        let outcome = run(&mut wasm, &script.answered([Kind::Anthropic.good(true)]));
+        assert_eq!(outcome.body, Kind::Anthropic.got(true, "a", true));
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Script {
     pub headers: Headers,
     /// None: a request that ends with its headers.
     pub body: Option<Vec<Vec<u8>>>,
+    /// How the request ends.
+    pub end: End,
     pub answers: Vec<Answer>,
     /// Where the operator's own routes lead a request that the gateway did not route.
     pub route: Option<&'static str>,
@@ -107,10 +109,11 @@ type Down = (Headers, Vec<Vec<u8>>, End);
 impl Run<'_> {
     fn request(&mut self, context: u32) -> Down {
         let mut gate = Passage::new(Some(context), Half::Request);
-        let (mut headers, body) = match gate.whole(self, self.script.headers.clone(), self.script.body.as_deref()) {
-            Ok(passed) => passed,
-            Err(reply) => return local(reply),
-        };
+        let (mut headers, body) =
+            match gate.whole(self, self.script.headers.clone(), self.script.body.as_deref(), self.script.end) {
+                Ok(passed) => passed,
+                Err(reply) => return local(reply),
+            };
         self.routed = headers.clone();
         let asked =
             headers.text("x-envoy-max-retries").map_or(0, |retries| retries.parse::<usize>().expect("a number"));
@@ -166,7 +169,7 @@ impl Run<'_> {
             body.map(|body| body.split_at(body.len() / 2)).map(|(first, rest)| [first.to_vec(), rest.to_vec()]);
         let pieces = pieces.as_ref().map(<[_; 2]>::as_slice);
         let mut request = Passage::new(context, Half::Request);
-        let body = match request.whole(self, headers.clone(), pieces) {
+        let body = match request.whole(self, headers.clone(), pieces, self.script.end) {
             Ok((changed, body)) => {
                 *headers = changed;
                 body.unwrap_or_default()
@@ -227,7 +230,8 @@ impl Answer {
     fn chunks(&self) -> Option<Vec<(Step, Vec<u8>, bool)>> {
         let headers = self.headers.clone()?;
         let pieces = self.body.as_deref();
-        let mut steps = vec![(Step::Headers(headers), Vec::new(), pieces.is_none() && self.end != End::Reset)];
+        let mut steps =
+            vec![(Step::Headers(headers), Vec::new(), pieces.is_none() && matches!(self.end, End::Last | End::Empty))];
         steps.extend(pieces.into_iter().flatten().map(|piece| (Step::Body, piece.clone(), false)));
         match (self.end, pieces) {
             (End::Last, Some([_, ..])) => {
@@ -274,8 +278,9 @@ impl Passage {
         run: &mut Run<'_>,
         headers: Headers,
         pieces: Option<&[Vec<u8>]>,
+        end: End,
     ) -> Result<(Headers, Option<Vec<u8>>), Reply> {
-        let answer = Answer { headers: Some(headers), body: pieces.map(<[_]>::to_vec), end: End::Last };
+        let answer = Answer { headers: Some(headers), body: pieces.map(<[_]>::to_vec), end };
         let (mut passed, mut whole) = (None, None);
         for (step, bytes, end) in answer.chunks().into_iter().flatten() {
             match self.event(run, step, bytes, end) {
