@@ -101,6 +101,9 @@ pub trait StreamDecoder {
     /// The provider sent an error event, or nonsense. The stream is over then; what was pushed before stays good.
     fn push(&mut self, chunk: &[u8], out: &mut dyn Sink) -> Result<(), Error>;
 
+    /// Whether the answer is complete by the provider's own word: whatever follows is not for the client.
+    fn is_over(&self) -> bool;
+
     /// The provider ended the stream.
     ///
     /// # Errors

@@ -74,6 +74,10 @@ impl StreamDecoder for Decoder {
         Ok(())
     }
 
+    fn is_over(&self) -> bool {
+        self.state.phase == Phase::Over
+    }
+
     fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error> {
         if let Some(frame) = self.frames.rest() {
             self.state.frame(frame, out)?;
