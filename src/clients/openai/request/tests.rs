@@ -1,3 +1,5 @@
+//! Requests as OpenAI clients send them, and how they are read.
+
 use super::request;
 use crate::chat::{Arguments, Format, Media, Part, Reasoning, Request, Text};
 use crate::json::{Document, Str, Value};

@@ -1,3 +1,5 @@
+//! Requests in the neutral vocabulary, and what Anthropic gets.
+
 use super::super::Anthropic;
 use crate::chat::{
     Arguments, Format, Media, Message, Part, Reasoning, Request, Role, Text, Tool, ToolCall, ToolChoice,

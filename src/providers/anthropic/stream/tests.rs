@@ -1,3 +1,5 @@
+//! Streams as Anthropic sends them, and what they say.
+
 use super::Decoder;
 use crate::chat::Delta;
 use crate::error::{Cause, Error};

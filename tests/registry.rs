@@ -1,0 +1,70 @@
+//! What belongs to a kind of provider besides its code: a line in the list is not enough.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use model_gateway::config::{BaseUrl, File};
+use model_gateway::providers::{KINDS, Speech, Target, find};
+
+/// Fails with everything that `wrong` finds with any kind.
+fn check(wrong: impl Fn(&'static dyn model_gateway::providers::Kind) -> Option<String>) {
+    let found: Vec<_> = KINDS.iter().filter_map(|kind| Some(format!("{}: {}", kind.name(), wrong(*kind)?))).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn names_are_plain_and_stand_for_one_kind() {
+    let names: BTreeSet<_> = KINDS.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), KINDS.len());
+    check(|kind| {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (!kind.name().chars().all(is_plain) || find(kind.name()).is_none()).then(|| "no plain name".to_owned())
+    });
+}
+
+#[test]
+fn requests_have_somewhere_to_go() {
+    check(|kind| kind.base_url().parse::<BaseUrl>().err().map(|why| format!("{}: {why}", kind.base_url())));
+    check(|kind| {
+        let path = kind.path(&Target { model: "m" });
+        (!path.starts_with('/')).then(|| format!("its path is {path}"))
+    });
+    check(|kind| {
+        let headers = kind.headers().iter().map(|(name, _)| *name).chain([kind.credential("secret").0]);
+        let loud = headers.into_iter().find(|name| name.chars().any(|c| c.is_ascii_uppercase()));
+        loud.map(|name| format!("{name}: Envoy wants header names in lower case"))
+    });
+    check(|kind| (!kind.credential("secret").1.contains("secret")).then(|| "its credential goes nowhere".to_owned()));
+}
+
+#[test]
+fn native_kinds_have_vectors() {
+    check(|kind| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(kind.name());
+        let is_missing = matches!(kind.speech(), Speech::Native(_)) && !folder.is_dir();
+        is_missing.then(|| format!("no vectors at {}", folder.display()))
+    });
+}
+
+#[test]
+fn readme_has_a_row_for_every_kind() {
+    let readme = read("README.md");
+    let rows: BTreeSet<_> =
+        readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(kind, _)| kind).collect();
+    check(|kind| (!rows.contains(kind.name())).then(|| "README's table of providers has no row for it".to_owned()));
+}
+
+#[test]
+fn the_schema_names_every_kind_and_no_other() {
+    let schema = schemars::schema_for!(File).to_value();
+    let kinds =
+        schema.pointer("/$defs/ProviderFile/properties/kind/enum").expect("the kinds are listed").as_array().unwrap();
+    let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
+    assert_eq!(kinds, KINDS.iter().map(|kind| kind.name()).collect::<Vec<_>>());
+}
