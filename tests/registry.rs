@@ -30,13 +30,17 @@ fn names_are_plain_and_stand_for_one_kind() {
 
 #[test]
 fn requests_have_somewhere_to_go() {
-    check(|kind| kind.base_url().parse::<BaseUrl>().err().map(|why| format!("{}: {why}", kind.base_url())));
     check(|kind| {
-        let path = kind.path(&Target { model: "m" });
+        let url = kind.base_url()?.replace("{region}", "eu-west-1").replace("{project}", "p");
+        url.parse::<BaseUrl>().err().map(|why| format!("{url}: {why}"))
+    });
+    check(|kind| {
+        let path = kind.path(&Target::new("m"));
         (!path.starts_with('/')).then(|| format!("its path is {path}"))
     });
     check(|kind| {
-        let headers = kind.headers().iter().map(|(name, _)| *name).chain([kind.credential("secret").0]);
+        let headers = kind.headers(&Target::new("m"));
+        let headers = headers.iter().map(|(name, _)| *name).chain([kind.credential("secret").0]);
         let loud = headers.into_iter().find(|name| name.chars().any(|c| c.is_ascii_uppercase()));
         loud.map(|name| format!("{name}: Envoy wants header names in lower case"))
     });
