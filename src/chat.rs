@@ -34,8 +34,8 @@ pub struct Request<'a> {
     pub user: Option<Str<'a>>,
     /// How the request is to be scheduled and charged.
     pub service_tier: Option<Str<'a>>,
-    /// Members for which there is no word here yet, by their name in the client's dialect. A translator takes those
-    /// that its provider knows and names the rest as dropped.
+    /// Parameters without a field of their own, by their neutral name, which is OpenAI's: `n`, `seed`, `top_k`, `logit_bias`
+    /// and so on. A translator takes those that its provider knows and names the rest as dropped.
     pub others: Vec<(Str<'a>, Value<'a>)>,
 }
 
@@ -46,6 +46,9 @@ pub struct Message<'a> {
     pub role: Role,
     /// What is said, in order.
     pub parts: Vec<Part<'a>>,
+    /// Whose thoughts are among the parts, if the client said so: [`crate::providers::Translator::thoughts`]. Others can
+    /// make nothing of their signatures.
+    pub thoughts_by: Option<Str<'a>>,
 }
 
 /// Who speaks in a [`Message`].
@@ -135,6 +138,8 @@ pub struct ToolCall<'a> {
     pub name: Str<'a>,
     /// What it is called with.
     pub arguments: Arguments<'a>,
+    /// Opaque proof of the thought that led to it, to be shown to the provider again.
+    pub signature: Option<Str<'a>>,
 }
 
 /// The arguments of a tool call: a JSON object, in whichever form it came.
@@ -300,6 +305,8 @@ pub enum Delta<'a> {
         id: Str<'a>,
         /// [`ToolCall::name`]
         name: Str<'a>,
+        /// [`ToolCall::signature`]
+        signature: Option<Str<'a>>,
     },
     /// More of the JSON text of a call's arguments. A call that ends without any has the arguments `{}`.
     ToolArguments {

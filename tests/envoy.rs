@@ -96,9 +96,9 @@ const FAILURES: &[(&str, bool, Ends)] = &[
     ("error-event=0&status=500", true, Error(500, None)),
     ("status=400", false, Error(400, None)),
     ("error=context", false, Error(400, Some("context_length_exceeded"))),
-    ("end=5", true, EventOnceStreamed),
-    ("error-event=5", true, EventOnceStreamed),
-    ("cut=5", true, BreakOnceStreamed),
+    ("end=5&chunk-delay=20", true, EventOnceStreamed),
+    ("error-event=5&chunk-delay=20", true, EventOnceStreamed),
+    ("cut=5&chunk-delay=20", true, BreakOnceStreamed),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use host::Wasm;
 use model_gateway::names;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::envoy::{Answer, Script, run};
+use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
 use scripted::refusals;
 use scripted::wire::{KINDS, Kind};
@@ -92,7 +92,7 @@ fn it_holds_what_it_may_still_have_to_change_and_no_more() {
     let script = Script::chat("o", true, false);
     let mut state = State::default();
     let (headers, body) = (Headers::clone(&script.headers), script.body.unwrap().concat());
-    let mut held = Held { half: Half::Request, headers: Some(headers), body: None, reply: None };
+    let mut held = Held::new(Half::Request, Some(headers));
     for root in ["gateway", "provider:openai"] {
         let context = wasm.open(root);
         let mut actions = vec![wasm.call(context, Event::Headers { end: false }, &mut held, &mut state)];
@@ -103,7 +103,7 @@ fn it_holds_what_it_may_still_have_to_change_and_no_more() {
         assert_eq!(actions, [Action::Pause, Action::Pause, Action::Continue], "{root}");
     }
     let parts = Kind::OpenAi.parts();
-    let mut held = Held { half: Half::Response, headers: Kind::OpenAi.good(true).headers, body: None, reply: None };
+    let mut held = Held::new(Half::Response, Kind::OpenAi.good(true).headers);
     let mut actions = vec![wasm.call(wasm.last(), Event::Headers { end: false }, &mut held, &mut state)];
     for piece in [": wait\n\n", parts.begin, &parts.text[..9], &parts.text[9..], parts.more, parts.end] {
         held.body.get_or_insert_default().extend(piece.bytes());
@@ -134,6 +134,16 @@ fn header_values_need_not_be_text() {
     }
     let script = Script::chat("o", true, true).with(":path", b"/v1/chat/completions?\xff");
     assert_eq!(run(&mut wasm, &script.answered([Kind::OpenAi.good(true)])).status, 200);
+}
+
+#[test]
+fn a_request_may_end_with_trailers() {
+    let Some(mut wasm) = wasm() else { return };
+    for root in ["gateway", "single"] {
+        let script = Script { root, end: End::Trailers, ..Script::chat("a", true, true) };
+        let outcome = run(&mut wasm, &script.answered([Kind::Anthropic.good(true)]));
+        assert_eq!(outcome.body, Kind::Anthropic.got(true, "a", true));
+    }
 }
 
 #[test]
@@ -200,7 +210,7 @@ fn an_open_stream_takes_little() {
 fn open_stream(wasm: &mut Wasm, kind: Kind) {
     let script = Script::chat(kind.letter(), true, true);
     let mut state = State::default();
-    let mut held = Held { half: Half::Request, headers: Some(script.headers), body: None, reply: None };
+    let mut held = Held::new(Half::Request, Some(script.headers));
     let provider = if kind == Kind::OpenAi { "openai" } else { "anthropic" };
     for root in ["gateway".to_owned(), format!("{}{provider}", names::PROVIDER_ROOT_PREFIX)] {
         let context = wasm.open(&root);
@@ -209,7 +219,7 @@ fn open_stream(wasm: &mut Wasm, kind: Kind) {
         assert_eq!(wasm.call(context, Event::Body { end: true }, &mut held, &mut state), Action::Continue);
     }
     let parts = kind.parts();
-    let mut held = Held { half: Half::Response, headers: kind.good(true).headers, body: None, reply: None };
+    let mut held = Held::new(Half::Response, kind.good(true).headers);
     wasm.call(wasm.last(), Event::Headers { end: false }, &mut held, &mut state);
     held.body = Some([parts.begin, parts.text].concat().into());
     assert_eq!(wasm.call(wasm.last(), Event::Body { end: false }, &mut held, &mut state), Action::Continue);

@@ -184,7 +184,7 @@ fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
         (0..3_u32, some()).prop_map(|(block, text)| Delta::Thinking { block, text }),
         (0..3_u32, some()).prop_map(|(block, signature)| Delta::Signature { block, signature }),
         (0..3_u32, some()).prop_map(|(block, data)| Delta::RedactedThinking { block, data }),
-        (0..3_u32, some(), some()).prop_map(|(call, id, name)| Delta::ToolCall { call, id, name }),
+        (0..3_u32, some(), some()).prop_map(|(call, id, name)| Delta::ToolCall { call, id, name, signature: None }),
         (0..3_u32, some()).prop_map(|(call, json)| Delta::ToolArguments { call, json }),
         (finish, some()).prop_map(|(reason, native)| Delta::Finish(Finish { reason, native })),
         (0..9_u64, 0..9_u64).prop_map(|(input, output)| Delta::Usage(Usage { input, output, ..Usage::default() })),
@@ -265,7 +265,7 @@ proptest! {
 
     #[test]
     fn what_a_client_is_told_can_be_read(deltas in prop::collection::vec(delta(), 0..24), include_usage in any::<bool>()) {
-        let mut encoder = StreamEncoder::new(&Envelope { model: "m\"", created: 7, include_usage });
+        let mut encoder = StreamEncoder::new(&Envelope { model: "m\"", created: 7, include_usage, thoughts: "" });
         let mut out = String::new();
         for (choice, delta) in deltas {
             encoder.push(choice, delta, &mut out);

@@ -10,7 +10,7 @@ mod tests {
     use model_gateway::chat::{Answer, Arguments, Delta, FinishReason, Message, Part, Request, Role, ToolCall, Usage};
     use model_gateway::error::{Cause, Error};
     use model_gateway::json::{Document, Str};
-    use model_gateway::providers::{Kind, Speech, Target, Translator, find};
+    use model_gateway::providers::{Failure, Kind, Speech, Target, Translator, find};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -171,8 +171,8 @@ mod tests {
             Delta::Thinking { block, text } => Delta::Thinking { block, text: text.into_owned() },
             Delta::Signature { block, signature } => Delta::Signature { block, signature: signature.into_owned() },
             Delta::RedactedThinking { block, data } => Delta::RedactedThinking { block, data: data.into_owned() },
-            Delta::ToolCall { call, id, name } => {
-                Delta::ToolCall { call, id: id.into_owned(), name: name.into_owned() }
+            Delta::ToolCall { call, id, name, .. } => {
+                Delta::ToolCall { call, id: id.into_owned(), name: name.into_owned(), signature: None }
             }
             Delta::ToolArguments { call, json } => Delta::ToolArguments { call, json: json.into_owned() },
             Delta::Refusal(text) => Delta::Refusal(text.into_owned()),
@@ -201,7 +201,7 @@ mod tests {
                 Delta::Signature { block, signature: secret } | Delta::RedactedThinking { block, data: secret } => {
                     assert_eq!(thought(&mut summary, *block).1.replace(secret.decode().into_owned()), None);
                 }
-                Delta::ToolCall { call, id, name } => {
+                Delta::ToolCall { call, id, name, .. } => {
                     assert_eq!(*call as usize, arguments.len());
                     summary.calls.push((id.decode().into_owned(), name.decode().into_owned(), Value::Null));
                     arguments.push(String::new());
@@ -247,7 +247,7 @@ mod tests {
 
     fn check_error(name: &str, status: u16, body: &str) {
         let document = Document::parse(body.as_bytes()).unwrap();
-        let error = kind().error(status, Some(document.root()));
+        let error = kind().error(&Failure { status, body: Some(document.root()), name: None });
         let body: Value = serde_json::from_str(body).unwrap();
         let said = body["error"]["message"].as_str().unwrap();
         let cause = match body["error"]["type"].as_str().unwrap() {
@@ -328,7 +328,12 @@ mod tests {
             text().prop_map(|text| Part::Text(text.into())),
             (text(), prop::option::of(text())).prop_map(|(text, signature)| Part::Thinking { text, signature }),
             (text(), text()).prop_map(|(id, json)| {
-                Part::ToolCall(ToolCall { id, name: Str::plain("f"), arguments: Arguments::Text(json) })
+                Part::ToolCall(ToolCall {
+                    id,
+                    name: Str::plain("f"),
+                    arguments: Arguments::Text(json),
+                    signature: None,
+                })
             }),
             (text(), text()).prop_map(|(id, text)| Part::ToolResult { id, parts: vec![Part::Text(text.into())] }),
         ]
@@ -336,7 +341,7 @@ mod tests {
 
     fn message() -> impl Strategy<Value = Message<'static>> {
         let role = prop::sample::select(vec![Role::System, Role::User, Role::Assistant]);
-        (role, prop::collection::vec(part(), 0..4)).prop_map(|(role, parts)| Message { role, parts })
+        (role, prop::collection::vec(part(), 0..4)).prop_map(|(role, parts)| Message { role, parts, thoughts_by: None })
     }
 
     proptest! {
@@ -370,7 +375,7 @@ mod tests {
             let _ = decode([b"data: ", bytes.as_slice(), b"\n\n"]);
             if let Ok(document) = Document::parse(&bytes) {
                 let _ = translator().answer(&document);
-                let _ = kind().error(500, Some(document.root()));
+                let _ = kind().error(&Failure { status: 500, body: Some(document.root()), name: None });
             }
         }
 
@@ -378,7 +383,7 @@ mod tests {
         fn every_conversation_is_one_that_anthropic_takes(messages in prop::collection::vec(message(), 0..6)) {
             let mut out = String::new();
             let request = Request { messages, ..Request::default() };
-            translator().request(&request, &Target { model: "claude-sonnet-4-5" }, &mut out).unwrap();
+            translator().request(&request, &Target::new("claude-sonnet-4-5"), &mut out).unwrap();
             let body: Value = serde_json::from_str(&out).unwrap();
             let turns = body["messages"].as_array().unwrap();
             for (index, turn) in turns.iter().enumerate() {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use model_gateway::chat::Usage;
 use model_gateway::error::{Cause, Error};
 use model_gateway::json::{Document, Value as Node};
-use model_gateway::providers::Kind;
 use model_gateway::providers::openai::OpenAi;
+use model_gateway::providers::{Failure, Kind};
 use model_gateway::splice::{self, Facts, Stream};
 use recordings::{Recording, cuts, load};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ fn events(stream: &str) -> Vec<Value> {
 }
 
 fn classify(error: Node<'_>) -> Error {
-    OpenAi.error(200, Some(error))
+    OpenAi.error(&Failure { status: 200, body: Some(error), name: None })
 }
 
 /// The client's bytes, how it ended, the usage, and whether there was content.
@@ -225,7 +225,7 @@ fn check_error(name: &str, status: u16, body: &str) {
         assert_eq!(run(body.as_bytes().chunks(1), true).1, result, "{name}");
         result.unwrap_err()
     } else {
-        OpenAi.error(status, Some(Document::parse(body.as_bytes()).unwrap().root()))
+        OpenAi.error(&Failure { status, body: Some(Document::parse(body.as_bytes()).unwrap().root()), name: None })
     };
     let body = if status == 200 { events(body).pop().unwrap() } else { serde_json::from_str(body).unwrap() };
     let places = [&body["error"]["message"], &body["error"], &body["message"]];

@@ -71,11 +71,11 @@ impl Case<'_> {
         }
         let client: Value = request.as_deref().map(parse).unwrap_or_default();
         let include_usage = client.pointer("/stream_options/include_usage") != Some(&json!(false));
-        let envelope = Envelope { model: "the-model", created: 1_700_000_000, include_usage };
+        let envelope = Envelope { model: "the-model", created: 1_700_000_000, include_usage, thoughts: "" };
         if let Speech::Native(translator) = kind.speech() {
             let model = client["model"].as_str().unwrap_or("upstream-model");
             if let Some(request) = request {
-                self.replay_request(translator, &request, &Target { model });
+                self.replay_request(translator, &request, &Target::new(model));
             }
             if let Some(response) = response {
                 self.replay_response(translator, &response, &envelope);
@@ -89,7 +89,8 @@ impl Case<'_> {
             let body = error["body"].as_str().map_or_else(|| error["body"].to_string(), str::to_owned);
             let document = Document::parse(body.as_bytes()).ok();
             let status = error["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
-            let told = kind.error(status, document.as_ref().map(Document::root));
+            let told =
+                kind.error(&providers::Failure { status, body: document.as_ref().map(Document::root), name: None });
             self.expect_json("error.out.json", &reply(&told));
         }
     }

@@ -11,4 +11,6 @@ pub struct Envelope<'a> {
     pub created: u64,
     /// Whether a stream ends with a usage chunk.
     pub include_usage: bool,
+    /// Whose thoughts are in it: [`crate::providers::Translator::thoughts`].
+    pub thoughts: &'a str,
 }

@@ -7,7 +7,7 @@ use super::base_url::BaseUrl;
 use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
-use crate::providers::{self, Kind};
+use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.
 #[derive(Debug, Clone)]
@@ -56,6 +56,8 @@ pub struct Provider {
     pub api_key: Option<SecretRef>,
     /// Its servers, at least one; they differ in host and port only.
     pub servers: Vec<BaseUrl>,
+    /// What its kind has to be told besides.
+    pub settings: Settings,
 }
 
 /// What clients may ask for.
@@ -233,24 +235,67 @@ impl Check<'_> {
             let known = providers::KINDS.iter().map(|kind| kind.name());
             self.mistake(format!("{path}.kind"), unknown("kind", &file.kind, known));
         }
-        let servers = self.servers(&path, file, kind);
-        Some(Provider { name: name.to_owned(), kind: kind?, api_key: file.api_key.clone(), servers })
+        let settings = self.settings(&path, file, kind);
+        let servers = self.servers(&path, file, kind, &settings);
+        Some(Provider { name: name.to_owned(), kind: kind?, api_key: file.api_key.clone(), servers, settings })
     }
 
-    fn servers(&mut self, path: &str, file: &ProviderFile, kind: Option<&dyn Kind>) -> Vec<BaseUrl> {
+    /// Each becomes part of a host name or of a path.
+    fn settings(&mut self, path: &str, file: &ProviderFile, kind: Option<&dyn Kind>) -> Settings {
+        let given = [("api_version", &file.api_version), ("project", &file.project), ("region", &file.region)];
+        for (key, value) in given {
+            let path = format!("{path}.{key}");
+            let asked = kind.map(|kind| kind.settings().iter().find(|setting| setting.key == key));
+            match (asked, value) {
+                (Some(None), Some(_)) => self.mistake(path, format!("the kind `{}` knows nothing of it", file.kind)),
+                (Some(Some(setting)), None) if setting.required => {
+                    self.mistake(path, format!("the kind `{}` needs it", file.kind));
+                }
+                (_, Some(value)) => {
+                    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+                    if value.is_empty() || !value.bytes().all(allowed) {
+                        self.mistake(path, "expected letters, digits, `-`, `_`, `.` and `:` only");
+                    }
+                }
+                _ => {}
+            }
+        }
+        Settings { api_version: file.api_version.clone(), project: file.project.clone(), region: file.region.clone() }
+    }
+
+    fn servers(
+        &mut self,
+        path: &str,
+        file: &ProviderFile,
+        kind: Option<&dyn Kind>,
+        settings: &Settings,
+    ) -> Vec<BaseUrl> {
         if file.base_url.is_some() && !file.base_urls.is_empty() {
             self.mistake(format!("{path}.base_urls"), "give `base_url` or `base_urls`, not both");
         }
-        let given: Vec<(String, &str)> = match &file.base_url {
+        let mut given: Vec<(String, &str)> = match &file.base_url {
             Some(url) => vec![(format!("{path}.base_url"), url)],
             None => {
                 let path = |index| format!("{path}.base_urls[{index}]");
                 file.base_urls.iter().enumerate().map(|(index, url)| (path(index), url.as_str())).collect()
             }
         };
-        let default = kind.map(|kind| (format!("{path}.kind"), kind.base_url()));
+        let own = kind.and_then(Kind::base_url).map(|url| {
+            let url = url.replace("{region}", settings.region.as_deref().unwrap_or_default());
+            url.replace("{project}", settings.project.as_deref().unwrap_or_default())
+        });
+        match (&own, given.is_empty()) {
+            (Some(own), true) => given.push((format!("{path}.kind"), own)),
+            (None, true) if kind.is_some() => {
+                self.mistake(
+                    format!("{path}.base_url"),
+                    format!("the kind `{}` needs it: there is no one place where it is", file.kind),
+                );
+            }
+            _ => {}
+        }
         let mut servers: Vec<BaseUrl> = Vec::new();
-        for (path, url) in if given.is_empty() { default.into_iter().collect() } else { given } {
+        for (path, url) in given {
             match url.parse::<BaseUrl>() {
                 Ok(url) if servers.first().is_none_or(|first| first.serves_as(&url)) => servers.push(url),
                 Ok(_) => {

@@ -58,6 +58,15 @@ pub struct ProviderFile {
     /// Where it is, for example `https://api.openai.com/v1`. Default: where the kind is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// Azure: the version of its interface, a date such as `2024-10-21`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Vertex: the Google Cloud project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Bedrock and Vertex: where the service runs, such as `eu-west-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Several servers of the same kind that share the load, in place of `base_url`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_urls: Vec<String>,

@@ -5,7 +5,7 @@ use crate::clients::openai::StreamEncoder;
 use crate::clients::{Envelope, openai};
 use crate::error::Error;
 use crate::json::Value;
-use crate::providers::{Kind, Speech, StreamDecoder};
+use crate::providers::{Failure, Kind, Speech, StreamDecoder};
 use crate::splice;
 
 /// One streamed answer.
@@ -24,6 +24,8 @@ struct Translation {
     decoder: Box<dyn StreamDecoder>,
     encoder: StreamEncoder,
     content: bool,
+    /// The client was told of the end.
+    ended: bool,
     usage: Option<Usage>,
 }
 
@@ -36,6 +38,7 @@ impl Relay {
                 decoder: translator.stream(),
                 encoder: StreamEncoder::new(envelope),
                 content: false,
+                ended: false,
                 usage: None,
             }),
         };
@@ -50,7 +53,14 @@ impl Relay {
         let kind = self.kind;
         match &mut self.way {
             Way::Splice(stream) => stream.push(chunk, |error| classify(kind, error), out),
-            Way::Translate(translation) => translation.decode(out, |decoder, sink| decoder.push(chunk, sink)),
+            Way::Translate(translation) => {
+                translation.decode(out, |decoder, sink| decoder.push(chunk, sink))?;
+                // Not when the provider gets round to ending: a client waits for it, and trailers leave no place for it.
+                if translation.decoder.is_over() {
+                    translation.end(out);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -64,7 +74,7 @@ impl Relay {
             Way::Splice(stream) => stream.end(|error| classify(kind, error), out),
             Way::Translate(translation) => {
                 translation.decode(out, |decoder, sink| decoder.end(sink))?;
-                translation.encoder.end(out);
+                translation.end(out);
                 Ok(())
             }
         }
@@ -90,12 +100,18 @@ impl Relay {
 }
 
 impl Translation {
+    fn end(&mut self, out: &mut String) {
+        if !core::mem::replace(&mut self.ended, true) {
+            self.encoder.end(out);
+        }
+    }
+
     fn decode(
         &mut self,
         out: &mut String,
         read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn crate::chat::Sink) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let Self { decoder, encoder, content, usage } = self;
+        let Self { decoder, encoder, content, usage, .. } = self;
         let mut sink = |choice: u32, delta: Delta<'_>| {
             *content |= delta.is_content();
             if let Delta::Usage(whole) = &delta {
@@ -112,7 +128,7 @@ impl Translation {
 
 /// What an error that came inside a 200 means.
 pub(super) fn classify(kind: &dyn Kind, event: Value<'_>) -> Error {
-    Error { status: None, ..kind.error(200, Some(event)) }
+    Error { status: None, ..kind.error(&Failure { status: 200, body: Some(event), name: None }) }
 }
 
 /// What ends a stream that broke: an error event and no `[DONE]`, so that no client takes it for complete.

@@ -137,7 +137,7 @@ impl Step {
 
     /// The same for a response that has no body and so no place in Envoy to put one: what would have stood there is a
     /// reply of the gateway's own. A reply is final: where Envoy is to try again, the body is left out.
-    pub(super) fn without_body(mut self) -> Self {
+    pub fn without_body(mut self) -> Self {
         let Some(body) = self.body.take().filter(|body| !body.is_empty()) else {
             return self;
         };

@@ -91,6 +91,17 @@ impl<'a> Str<'a> {
         Cow::Owned(text)
     }
 
+    /// What stands before and after the first `separator`, which has no character that JSON escapes.
+    pub fn split_at_text(&self, separator: &str) -> Option<(Str<'a>, Str<'a>)> {
+        let at = self.escaped.find(separator)?;
+        let part = |range: core::ops::Range<usize>| match &self.escaped {
+            Cow::Borrowed(text) => Cow::Borrowed(text.get(range).unwrap_or_default()),
+            Cow::Owned(text) => Cow::Owned(text.get(range).unwrap_or_default().to_owned()),
+        };
+        let (before, after) = (part(0..at), part(at + separator.len()..self.escaped.len()));
+        Some((Self { escaped: before }, Self { escaped: after }))
+    }
+
     /// The same text with a life of its own.
     pub fn into_owned(self) -> Str<'static> {
         Str { escaped: Cow::Owned(self.escaped.into_owned()) }

@@ -3,6 +3,7 @@
 pub mod anthropic;
 mod classify;
 pub mod openai;
+mod others;
 
 use core::fmt::Debug;
 
@@ -23,8 +24,13 @@ pub trait Kind: Sync + Debug {
     /// Its name in configuration.
     fn name(&self) -> &'static str;
 
-    /// Where it is unless the operator says otherwise.
-    fn base_url(&self) -> &'static str;
+    /// Where it is unless the operator says otherwise; `None` if only the operator can know.
+    fn base_url(&self) -> Option<&'static str>;
+
+    /// What it has to be told in configuration besides; see [`Settings`].
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
 
     /// The path of a chat request, after the base URL's.
     fn path(&self, target: &Target<'_>) -> String;
@@ -33,15 +39,20 @@ pub trait Kind: Sync + Debug {
     fn credential(&self, key: &str) -> (&'static str, String);
 
     /// Headers that every request needs besides: names and values.
-    fn headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
+    fn headers(&self, _target: &Target<'_>) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// What Envoy does to a request after the module.
+    fn signing(&self) -> Signing {
+        Signing::None
     }
 
     /// What it speaks.
     fn speech(&self) -> Speech;
 
-    /// What the answer with an error `status` means. `body` is `None` where it was not JSON.
-    fn error(&self, status: u16, body: Option<Value<'_>>) -> Error;
+    /// What an answer that is an error means.
+    fn error(&self, failure: &Failure<'_>) -> Error;
 }
 
 /// What a provider speaks.
@@ -67,6 +78,17 @@ pub trait Translator: Sync {
     /// It is none: an error inside a 200, or not what the provider's interface promises.
     fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error>;
 
+    /// By what name the provider's thoughts and their signatures are known, so that they are shown to no other:
+    /// OpenRouter's word, as in `reasoning_details[].format`.
+    fn thoughts(&self) -> &'static str {
+        ""
+    }
+
+    /// Whether an answer of this media type (lower case, without parameters) is a stream.
+    fn is_stream(&self, media_type: &str) -> bool {
+        media_type == "text/event-stream"
+    }
+
     /// A decoder for one streamed answer.
     fn stream(&self) -> Box<dyn StreamDecoder>;
 }
@@ -78,6 +100,9 @@ pub trait StreamDecoder {
     /// # Errors
     /// The provider sent an error event, or nonsense. The stream is over then; what was pushed before stays good.
     fn push(&mut self, chunk: &[u8], out: &mut dyn Sink) -> Result<(), Error>;
+
+    /// Whether the answer is complete by the provider's own word: whatever follows is not for the client.
+    fn is_over(&self) -> bool;
 
     /// The provider ended the stream.
     ///
@@ -91,6 +116,58 @@ pub trait StreamDecoder {
 pub struct Target<'a> {
     /// The provider's name for the model.
     pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// What the operator has said about the provider.
+    pub settings: &'a Settings,
+}
+
+impl<'a> Target<'a> {
+    /// For an answer that is not streamed, of a provider of which nothing was said.
+    pub fn new(model: &'a str) -> Self {
+        static NOTHING: Settings = Settings { api_version: None, project: None, region: None };
+        Self { model, stream: false, settings: &NOTHING }
+    }
+}
+
+/// What only some kinds have to be told in configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Azure: the date in the query of every request.
+    pub api_version: Option<String>,
+    /// Vertex: the Google Cloud project.
+    pub project: Option<String>,
+    /// Bedrock, Vertex: where the service runs.
+    pub region: Option<String>,
+}
+
+/// One of the [`Settings`], as a kind asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key in configuration.
+    pub key: &'static str,
+    /// Whether there is no doing without it.
+    pub required: bool,
+}
+
+/// What Envoy does to a request after the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// Nothing.
+    None,
+    /// Signs it with AWS Signature Version 4 for this service, unless there is an `api_key`.
+    Aws(&'static str),
+}
+
+/// An answer that is an error.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Failure<'a> {
+    /// Its status; 200 for an error inside of one.
+    pub status: u16,
+    /// Its body, if it is JSON.
+    pub body: Option<Value<'a>>,
+    /// `x-amzn-errortype`: Bedrock has the name of the error there.
+    pub name: Option<&'a str>,
 }
 
 /// Parameters that a provider has no word for, by their path in the client's dialect: dropped from the request, and

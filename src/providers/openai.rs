@@ -2,9 +2,8 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat>
 
-use super::{Kind, Speech, Target, classify};
+use super::{Failure, Kind, Speech, Target, classify};
 use crate::error::Error;
-use crate::json::Value;
 
 /// The kind `openai`.
 #[derive(Debug)]
@@ -15,8 +14,8 @@ impl Kind for OpenAi {
         "openai"
     }
 
-    fn base_url(&self) -> &'static str {
-        "https://api.openai.com/v1"
+    fn base_url(&self) -> Option<&'static str> {
+        Some("https://api.openai.com/v1")
     }
 
     fn path(&self, _target: &Target<'_>) -> String {
@@ -31,7 +30,7 @@ impl Kind for OpenAi {
         Speech::OpenAi
     }
 
-    fn error(&self, status: u16, body: Option<Value<'_>>) -> Error {
-        classify::error(status, body)
+    fn error(&self, failure: &Failure<'_>) -> Error {
+        classify::error(failure.status, failure.body)
     }
 }

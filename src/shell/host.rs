@@ -49,8 +49,12 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
 }
 
-/// The same at the end of an answer whose headers have gone on and that holds no body.
+/// The same at the end of an answer of which Envoy holds no body.
 pub(super) fn apply_without_body(mut step: Step) -> Action {
+    if !step.headers.is_empty() {
+        // They have not gone on: there never was a body.
+        return apply(Half::Response, step.without_body(), 0);
+    }
     step.body = None;
     let broken = step.broken;
     let action = apply(Half::Response, step, 0);

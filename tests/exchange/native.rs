@@ -72,7 +72,10 @@ impl Filters for Native {
                 }
             }
         };
-        let action = apply(step, held, state);
+        let action = match event {
+            Event::Trailers if held.body.is_none() => apply_without_body(step, held, state),
+            _ => apply(step, held, state),
+        };
         *seen = match action {
             Action::Pause if wanted == Want::Pieces => held.body.as_ref().map_or(0, Vec::len),
             _ => 0,
@@ -83,6 +86,15 @@ impl Filters for Native {
     fn close(&mut self, context: u32) {
         self.contexts.remove(&context).expect("an open context");
     }
+}
+
+fn apply_without_body(mut step: Step, held: &mut Held, state: &mut State) -> Action {
+    if !step.headers.is_empty() {
+        return apply(step.without_body(), held, state);
+    }
+    step.body = None;
+    held.reset = step.broken;
+    apply(step, held, state)
 }
 
 fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {

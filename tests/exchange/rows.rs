@@ -3,6 +3,8 @@
 use model_gateway::names;
 
 use crate::native;
+use crate::native::Native;
+use crate::scripted::chat::config;
 use crate::scripted::envoy::{Answer, Outcome, Script, run};
 use crate::scripted::filters::Headers;
 use crate::scripted::wire::{KINDS, Kind, bare, events, json};
@@ -172,4 +174,13 @@ fn an_answer_may_lack_headers() {
     let headers = Some(Headers::of(&[(":status", "200")]));
     let outcome = ran(Script::chat("o", false, false).answered([Answer { headers, ..Kind::OpenAi.good(false) }]));
     assert_eq!((outcome.status, outcome.body), (200, Kind::OpenAi.got(false, "o", false)));
+}
+
+/// Tokens of some identity providers are longer than any header of the gateway's own making.
+#[test]
+fn a_long_credential_arrives_whole() {
+    let key = "k".repeat(6_000);
+    let mut filters = Native::new(&config(), &[("KEY_O", &key), ("KEY_A", "a"), ("KEY_A2", "a")]);
+    let outcome = run(&mut filters, &Script::chat("o", false, false).answered([Kind::OpenAi.good(false)]));
+    assert_eq!(outcome.sent[0].headers.text("authorization"), Some(format!("Bearer {key}")));
 }

@@ -7,7 +7,7 @@ use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
 use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value as Node, Write};
 use model_gateway::providers::openai::OpenAi;
-use model_gateway::providers::{Kind as _, Speech, Target, Translator, find};
+use model_gateway::providers::{Failure, Kind as _, Speech, Target, Translator, find};
 use model_gateway::splice::{self, Facts, Stream};
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -112,7 +112,7 @@ pub fn splice_stream(bytes: &[u8]) {
 
 fn spliced<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, include_usage: bool) -> (String, Result<(), Error>, bool) {
     let mut stream = Stream::new("asked", include_usage);
-    let classify = |error: Node<'_>| OpenAi.error(200, Some(error));
+    let classify = |error: Node<'_>| OpenAi.error(&Failure { status: 200, body: Some(error), name: None });
     let mut out = String::new();
     let result = chunks.into_iter().try_for_each(|chunk| stream.push(chunk, classify, &mut out));
     let result = result.and_then(|()| stream.end(classify, &mut out));
@@ -122,7 +122,12 @@ fn spliced<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, include_usage: bool) 
 /// A spliced answer is JSON, with what was there before.
 pub fn splice_answer(bytes: &[u8]) {
     let mut out = String::new();
-    let usage = splice::answer(bytes, "asked", |error| OpenAi.error(200, Some(error)), &mut out);
+    let usage = splice::answer(
+        bytes,
+        "asked",
+        |error| OpenAi.error(&Failure { status: 200, body: Some(error), name: None }),
+        &mut out,
+    );
     let Ok(usage) = usage else { return };
     let document = Document::parse(out.as_bytes()).unwrap();
     assert!(document.root().get("model").and_then(Node::as_str).is_none_or(|model| model == "asked"));
@@ -160,7 +165,8 @@ pub fn anthropic_stream(bytes: &[u8]) {
 
 fn translated<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> (String, Result<(), Error>) {
     let mut decoder = anthropic().stream();
-    let mut encoder = openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true });
+    let mut encoder =
+        openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true, thoughts: "" });
     let mut out = String::new();
     let mut sink = |choice: u32, delta: Delta<'_>| encoder.push(choice, delta, &mut out);
     let result = chunks.into_iter().try_for_each(|chunk| decoder.push(chunk, &mut sink));
@@ -183,7 +189,7 @@ pub fn readable(stream: &str) {
 pub fn client_request(bytes: &[u8]) {
     let Ok(document) = Document::parse(bytes) else { return };
     let mut out = String::new();
-    let target = Target { model: "claude-sonnet-4-5" };
+    let target = Target::new("claude-sonnet-4-5");
     let read = openai::request(&document);
     match read.and_then(|request| anthropic().request(&request, &target, &mut out)) {
         Ok(dropped) => {

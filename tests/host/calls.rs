@@ -74,6 +74,17 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         headers.remove(&name);
         OK
     })?;
+    l.func_wrap("env", "proxy_get_header_map_pairs", |mut c: Call<'_>, map: i32, out: i32, size: i32| {
+        let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
+        let bytes = serialized(headers);
+        give(&mut c, &bytes, out, size)
+    })?;
+    l.func_wrap("env", "proxy_set_header_map_pairs", |mut c: Call<'_>, map: i32, at: i32, n: i32| {
+        let anew = pairs(&read(&c, at, n));
+        let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
+        *headers = anew;
+        OK
+    })?;
     l.func_wrap("env", "proxy_get_property", |mut c: Call<'_>, at: i32, n: i32, out: i32, size: i32| {
         let name = text(&c, at, n);
         match c.data().state.get(&name).map(<[u8]>::to_vec) {
@@ -107,6 +118,12 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
             OK
         },
     )?;
+    l.func_wrap("env", "proxy_close_stream", |mut c: Call<'_>, half: i32| {
+        let held = &mut c.data_mut().held;
+        assert_eq!((half, held.half), (1, Half::Response), "only answers are reset");
+        held.reset = true;
+        OK
+    })?;
     l.func_wrap("wasi_snapshot_preview1", "environ_sizes_get", |mut c: Call<'_>, count: i32, size: i32| {
         let host = c.data();
         let (variables, bytes) = (host.variables, u32::try_from(host.environment.len()).unwrap());
@@ -137,6 +154,13 @@ fn pairs(bytes: &[u8]) -> Headers {
     };
     let pair = |index| (String::from_utf8(next(number(1 + 2 * index))).unwrap(), next(number(2 + 2 * index)));
     Headers((0..number(0)).map(pair).collect())
+}
+
+fn serialized(headers: &Headers) -> Vec<u8> {
+    let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
+    let sizes = headers.0.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())].concat());
+    let texts = headers.0.iter().flat_map(|(name, value)| [name.as_bytes(), b"\0", value, b"\0"].concat());
+    number(headers.0.len()).into_iter().chain(sizes).chain(texts).collect()
 }
 
 fn memory(c: &Call<'_>) -> Memory {

@@ -52,7 +52,7 @@ impl Wasm {
         let engine = Engine::default();
         let module = Module::new(&engine, module).unwrap();
         let host = Host {
-            held: Held { half: Half::Request, headers: None, body: None, reply: None },
+            held: Held::new(Half::Request, None),
             state: State::default(),
             configuration: Vec::new(),
             environment: environment

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::envoy::{Answer, Script};
+use super::envoy::{Answer, End, Script};
 use super::filters::Headers;
 
 /// Models are named by the kinds of their targets, in order: `o-a` is OpenAI's kind, and then Anthropic's.
@@ -97,8 +97,8 @@ impl Script {
             ("cookie", &format!("session={CLIENT_KEY}")),
             ("user-agent", "OpenAI/Python"),
         ]);
-        let body = Some(vec![body]);
-        Self { root: "gateway", headers, body, answers: Vec::new(), route: None, no_retries: false }
+        let (body, end) = (Some(vec![body]), End::Last);
+        Self { root: "gateway", headers, body, end, answers: Vec::new(), route: None, no_retries: false }
     }
 
     /// A chat with `model`.

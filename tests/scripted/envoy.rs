@@ -13,6 +13,8 @@ pub struct Script {
     pub headers: Headers,
     /// None: a request that ends with its headers.
     pub body: Option<Vec<Vec<u8>>>,
+    /// How the request ends.
+    pub end: End,
     pub answers: Vec<Answer>,
     /// Where the operator's own routes lead a request that the gateway did not route.
     pub route: Option<&'static str>,
@@ -79,13 +81,13 @@ pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
     let context = filters.open(script.root);
     let mut run = Run { filters, script, state: State::default(), sent: Vec::new(), routed: Headers::default() };
     let answer = run.request(context);
-    let (headers, chunks, cut) = run.deliver(context, answer);
+    let (headers, chunks, end) = run.deliver(context, answer);
     run.filters.close(context);
     Outcome {
         status: headers.text(":status").and_then(|status| status.parse().ok()).expect("a status"),
         headers,
         body: String::from_utf8(chunks.concat()).expect("a client gets UTF-8"),
-        cut,
+        cut: end == End::Reset,
         sent: run.sent,
         routed: run.routed,
         log: names::log::ALL.iter().map(|name| (*name, run.state.text(name))).collect(),
@@ -101,16 +103,17 @@ struct Run<'f> {
     routed: Headers,
 }
 
-/// What comes down to the client: headers, pieces of the body, whether it is cut.
-type Down = (Headers, Vec<Vec<u8>>, bool);
+/// What comes down to the client: headers, pieces of the body, how it ends.
+type Down = (Headers, Vec<Vec<u8>>, End);
 
 impl Run<'_> {
     fn request(&mut self, context: u32) -> Down {
         let mut gate = Passage::new(Some(context), Half::Request);
-        let (mut headers, body) = match gate.whole(self, self.script.headers.clone(), self.script.body.as_deref()) {
-            Ok(passed) => passed,
-            Err(reply) => return local(reply),
-        };
+        let (mut headers, body) =
+            match gate.whole(self, self.script.headers.clone(), self.script.body.as_deref(), self.script.end) {
+                Ok(passed) => passed,
+                Err(reply) => return local(reply),
+            };
         self.routed = headers.clone();
         let asked =
             headers.text("x-envoy-max-retries").map_or(0, |retries| retries.parse::<usize>().expect("a number"));
@@ -166,7 +169,7 @@ impl Run<'_> {
             body.map(|body| body.split_at(body.len() / 2)).map(|(first, rest)| [first.to_vec(), rest.to_vec()]);
         let pieces = pieces.as_ref().map(<[_; 2]>::as_slice);
         let mut request = Passage::new(context, Half::Request);
-        let body = match request.whole(self, headers.clone(), pieces) {
+        let body = match request.whole(self, headers.clone(), pieces, self.script.end) {
             Ok((changed, body)) => {
                 *headers = changed;
                 body.unwrap_or_default()
@@ -183,12 +186,13 @@ impl Run<'_> {
             match response.event(self, event, bytes, end) {
                 Out::Held => {}
                 Out::Reply(reply) => return Some(local(reply)),
+                Out::Reset => return down.map(|(headers, chunks, _)| (headers, chunks, End::Reset)),
                 Out::Pass { headers: Some(headers), .. } if retry && headers.get(names::RETRY_HEADER).is_some() => {
                     return None;
                 }
                 Out::Pass { headers, body } => {
                     let (_, chunks, _) = match headers {
-                        Some(headers) => down.insert((headers, Vec::new(), answer.end == End::Reset)),
+                        Some(headers) => down.insert((headers, Vec::new(), answer.end)),
                         None => down.as_mut().expect("headers go first"),
                     };
                     chunks.extend(body);
@@ -199,15 +203,16 @@ impl Run<'_> {
     }
 
     /// The way back through the filter before the router, which Envoy's own answers and the filters' take too.
-    fn deliver(&mut self, context: u32, (headers, chunks, cut): Down) -> Down {
+    fn deliver(&mut self, context: u32, (headers, chunks, end): Down) -> Down {
         let body = (!chunks.is_empty()).then_some(chunks);
-        let answer = Answer { headers: Some(headers), body, end: if cut { End::Reset } else { End::Last } };
+        let answer = Answer { headers: Some(headers), body, end };
         let mut gate = Passage::new(Some(context), Half::Response);
         let (mut passed, mut chunks) = (None, Vec::new());
         for (event, bytes, end) in answer.chunks().into_iter().flatten() {
             match gate.event(self, event, bytes, end) {
                 Out::Held => {}
                 Out::Reply(reply) => return local(reply),
+                Out::Reset => return (passed.expect("headers go first"), chunks, End::Reset),
                 Out::Pass { headers, body } => {
                     passed = headers.or(passed);
                     chunks.extend(body);
@@ -215,8 +220,8 @@ impl Run<'_> {
             }
         }
         // An answer that is reset while it is held is a reset to the client.
-        assert!(passed.is_some() || cut, "an answer that is held for ever");
-        (passed.unwrap_or_else(|| Headers::of(&[(":status", "0")])), chunks, cut)
+        assert!(passed.is_some() || end == End::Reset, "an answer that is held for ever");
+        (passed.unwrap_or_else(|| Headers::of(&[(":status", "0")])), chunks, end)
     }
 }
 
@@ -225,7 +230,8 @@ impl Answer {
     fn chunks(&self) -> Option<Vec<(Step, Vec<u8>, bool)>> {
         let headers = self.headers.clone()?;
         let pieces = self.body.as_deref();
-        let mut steps = vec![(Step::Headers(headers), Vec::new(), pieces.is_none() && self.end != End::Reset)];
+        let mut steps =
+            vec![(Step::Headers(headers), Vec::new(), pieces.is_none() && matches!(self.end, End::Last | End::Empty))];
         steps.extend(pieces.into_iter().flatten().map(|piece| (Step::Body, piece.clone(), false)));
         match (self.end, pieces) {
             (End::Last, Some([_, ..])) => {
@@ -256,13 +262,14 @@ struct Passage {
 
 enum Out {
     Held,
+    Reset,
     Reply(Reply),
     Pass { headers: Option<Headers>, body: Option<Vec<u8>> },
 }
 
 impl Passage {
     fn new(context: Option<u32>, half: Half) -> Self {
-        Self { context, held: Held { half, headers: None, body: None, reply: None } }
+        Self { context, held: Held::new(half, None) }
     }
 
     /// Everything at once, until all has passed.
@@ -271,13 +278,15 @@ impl Passage {
         run: &mut Run<'_>,
         headers: Headers,
         pieces: Option<&[Vec<u8>]>,
+        end: End,
     ) -> Result<(Headers, Option<Vec<u8>>), Reply> {
-        let answer = Answer { headers: Some(headers), body: pieces.map(<[_]>::to_vec), end: End::Last };
+        let answer = Answer { headers: Some(headers), body: pieces.map(<[_]>::to_vec), end };
         let (mut passed, mut whole) = (None, None);
         for (step, bytes, end) in answer.chunks().into_iter().flatten() {
             match self.event(run, step, bytes, end) {
                 Out::Held => {}
                 Out::Reply(reply) => return Err(reply),
+                Out::Reset => panic!("a request that is reset"),
                 Out::Pass { headers, body } => {
                     passed = headers.or(passed);
                     if let Some(body) = body {
@@ -305,6 +314,7 @@ impl Passage {
             .context
             .map_or(Action::Continue, |context| run.filters.call(context, event, &mut self.held, &mut run.state));
         match (self.held.reply.take(), action) {
+            _ if self.held.reset => Out::Reset,
             (Some(reply), _) => Out::Reply(reply),
             (None, Action::Continue) => Out::Pass { headers: self.held.headers.take(), body: self.held.body.take() },
             (None, Action::Pause) => {
@@ -319,7 +329,7 @@ fn local(reply: Reply) -> Down {
     let mut headers = Headers::of(&[(":status", reply.status.to_string())]);
     headers.0.extend(reply.headers.0);
     headers.set("content-length", reply.body.len().to_string());
-    (headers, vec![reply.body], false)
+    (headers, vec![reply.body], End::Last)
 }
 
 /// What Envoy says itself.

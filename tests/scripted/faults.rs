@@ -117,7 +117,7 @@ const fn by(kind: Kind, openai: &'static str, anthropic: &'static str) -> &'stat
 pub const FAULTS: &[Fault] = &[
     row("good", ANY, |to| to.kind.good(to.stream), Then::Good),
     row("good, empty piece last", ANY, |to| to.kind.good(to.stream).ending(End::Empty), Then::Good),
-    //row("good, trailers", ANY, |to| to.kind.good(to.stream).ending(End::Trailers), Then::Good),
+    row("good, trailers", ANY, |to| to.kind.good(to.stream).ending(End::Trailers), Then::Good),
     row("good, created", ANY, |to| to.kind.good(to.stream).with(":status", "201"), Then::Good),
     row("good, nothing said of its type", WHOLE, |to| to.kind.good(false).with("content-type", ""), Then::Good),
     row(
@@ -134,7 +134,7 @@ pub const FAULTS: &[Fault] = &[
     ),
     row("429, headers only", ANY, |_| bare(429).with("retry-after", "7"), Then::Next(after(LIMITED, "7"))),
     row("500", ANY, |to| to.error(500, SERVER, "api_error"), Then::Next(FAILED)),
-    //row("500, trailers", ANY, |to| to.error(500, SERVER, "api_error").ending(End::Trailers), Then::Next(FAILED)),
+    row("500, trailers", ANY, |to| to.error(500, SERVER, "api_error").ending(End::Trailers), Then::Next(FAILED)),
     row("500, headers only", ANY, |_| bare(500), Then::Next(FAILED)),
     row("500, cut", ANY, |to| to.error(500, SERVER, "api_error").ending(End::Reset), Then::Reset),
     row(
@@ -227,6 +227,8 @@ pub const FAULTS: &[Fault] = &[
     row("garbage after content", STREAM, |to| to.text_and("data: <html>\n\n"), Then::Broken(BAD)),
     row("an end too early", STREAM, |to| to.text_and(""), Then::Broken(BAD)),
     row("an end too early, in an event", STREAM, |to| to.text_and("data: {\"ty"), Then::Broken(BAD)),
+    row("an end too early, and trailers", STREAM, |to| to.text_and("").ending(End::Trailers), Then::Cut),
+    row("500 and trailers only", ANY, |_| Answer { body: None, ..bare(500) }.ending(End::Trailers), Then::Next(FAILED)),
     row("a reset after content", STREAM, |to| to.text_and("").ending(End::Reset), Then::Cut),
     row("more after the end", STREAM, |to| events(&[&stream_of(to.kind), to.kind.parts().text].concat()), Then::Good),
 ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model_gateway::names;
 
 /// Headers as Envoy keeps them: names in lower case, in order; values are bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<(String, Vec<u8>)>);
 
 impl Headers {
@@ -35,6 +35,12 @@ impl Headers {
     }
 }
 
+impl core::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Half {
     Request,
@@ -51,6 +57,13 @@ pub struct Held {
     /// From the body's first bytes on.
     pub body: Option<Vec<u8>>,
     pub reply: Option<Reply>,
+    pub reset: bool,
+}
+
+impl Held {
+    pub fn new(half: Half, headers: Option<Headers>) -> Self {
+        Self { half, headers, body: None, reply: None, reset: false }
+    }
 }
 
 /// An answer of the filter's own.

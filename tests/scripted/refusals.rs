@@ -46,6 +46,7 @@ pub fn refusals() -> Vec<Refusal> {
         bad(r#"{"model":"a","messages":[{"role":"user","content":"x"}],"n":2}"#, Some("n"), "one answer"),
         row("not UTF-8", Script::post(*b"{\"model\":\"\xff\"}"), 400, None, None, "parse"),
         row("no body", Script { body: None, ..fine() }, 400, None, None, "no body"),
+        row("trailers only", Script { body: None, end: End::Trailers, ..fine() }, 400, None, None, "parse"),
         row("an empty body", Script { body: Some(Vec::new()), ..fine() }, 400, None, None, "parse"),
         row(
             "a role",
@@ -133,7 +134,8 @@ pub fn check_others(filters: &mut dyn Filters, root: &'static str) {
                 answer("200", Some("tail"), End::Trailers),
             ] {
                 let body = body.map(|body| body.as_bytes().chunks(4).map(<[u8]>::to_vec).collect());
-                let script = Script { root, body, route: Some("openai"), ..Script::post("") };
+                let end = answer.end;
+                let script = Script { root, body, end, route: Some("openai"), ..Script::post("") };
                 let script =
                     script.with(":path", path).with(":method", method).with("x-odd", b"\xff").answered([answer]);
                 let outcome = run(filters, &script);

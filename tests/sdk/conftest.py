@@ -39,8 +39,8 @@ ONLY_TARGET = {
     "limited": "status=429&retry-after=7",
     "down": "status=503",
     "locked": "status=401",
-    "ends": "end=6",
-    "cut": "cut=6",
+    "ends": "end=6&chunk-delay=20",
+    "cut": "cut=6&chunk-delay=20",
 }
 MODES = ("whole", "stream")
 

@@ -1,5 +1,6 @@
 //! Writing a complete answer.
 
+use super::signed_id;
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, Usage};
 use crate::clients::Envelope;
 use crate::json::{Quoted, Str, Write, Writer};
@@ -13,7 +14,7 @@ pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
         w.field("model", envelope.model);
         w.name("choices").array(|w| {
             for (index, choice) in (0_u32..).zip(&answer.choices) {
-                write_choice(index, choice, w);
+                write_choice(index, choice, envelope.thoughts, w);
             }
         });
         if let Some(usage) = &answer.usage {
@@ -53,7 +54,7 @@ pub(super) fn write_usage(usage: &Usage, w: &mut Writer<'_>) {
     });
 }
 
-fn write_choice(index: u32, choice: &Choice<'_>, w: &mut Writer<'_>) {
+fn write_choice(index: u32, choice: &Choice<'_>, thoughts: &str, w: &mut Writer<'_>) {
     let parts = choice.parts.as_slice();
     let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let text = Joined { parts, text: |part| if let Part::Text(text) = part { Some(&text.text) } else { None } };
@@ -69,7 +70,7 @@ fn write_choice(index: u32, choice: &Choice<'_>, w: &mut Writer<'_>) {
             w.field("content", &(!no_text).then_some(text));
             w.field("refusal", &refusal);
             w.field_some("reasoning_content", &(!thought.is_empty()).then_some(thought));
-            write_thoughts(parts, w);
+            write_thoughts(parts, thoughts, w);
             if called {
                 write_calls(parts, w);
             }
@@ -80,7 +81,7 @@ fn write_choice(index: u32, choice: &Choice<'_>, w: &mut Writer<'_>) {
     });
 }
 
-fn write_thoughts(parts: &[Part<'_>], w: &mut Writer<'_>) {
+fn write_thoughts(parts: &[Part<'_>], thoughts: &str, w: &mut Writer<'_>) {
     let is_thought = |part: &&Part<'_>| matches!(part, Part::Thinking { .. } | Part::RedactedThinking(_));
     if !parts.iter().any(|part| is_thought(&part)) {
         return;
@@ -100,6 +101,7 @@ fn write_thoughts(parts: &[Part<'_>], w: &mut Writer<'_>) {
                     }
                     _ => {}
                 }
+                w.field_some("format", &(!thoughts.is_empty()).then_some(thoughts));
                 w.field("index", &index);
             });
         }
@@ -111,7 +113,7 @@ fn write_calls(parts: &[Part<'_>], w: &mut Writer<'_>) {
         for part in parts {
             let Part::ToolCall(call) = part else { continue };
             w.object(|w| {
-                w.field("id", &call.id);
+                signed_id::write(w, &call.id, call.signature.as_ref());
                 w.field("type", "function");
                 w.name("function").object(|w| {
                     w.field("name", &call.name);
@@ -160,7 +162,7 @@ mod tests {
     }
 
     fn call<'a>(id: &'a str, arguments: Arguments<'a>) -> Part<'a> {
-        Part::ToolCall(ToolCall { id: Str::plain(id), name: Str::plain("f"), arguments })
+        Part::ToolCall(ToolCall { id: Str::plain(id), name: Str::plain("f"), arguments, signature: None })
     }
 
     fn check(parts: Vec<Part<'_>>, reason: FinishReason, message: &str, finish: &str) {
@@ -168,7 +170,7 @@ mod tests {
         let choice = Choice { parts, finish: Finish { reason, native: Str::plain("end_turn") } };
         let said = Answer { id: Str::plain("a1"), choices: vec![choice], ..Answer::default() };
         let mut out = String::from("x");
-        answer(&said, &Envelope { model: "m\"", created: 7, include_usage: false }, &mut out);
+        answer(&said, &Envelope { model: "m\"", created: 7, include_usage: false, thoughts: "" }, &mut out);
         let head = r#"x{"id":"a1","object":"chat.completion","created":7,"model":"m\"","choices":[{"index":0"#;
         assert_eq!(out, format!(r#"{head},"message":{{"role":"assistant",{message}}},{finish}}}]}}"#));
     }
@@ -226,7 +228,7 @@ mod tests {
         let tier = Some(Str::plain("standard"));
         let said = Answer { usage: Some(usage), service_tier: tier, ..Answer::default() };
         let mut out = String::new();
-        answer(&said, &Envelope { model: "m", created: 7, include_usage: false }, &mut out);
+        answer(&said, &Envelope { model: "m", created: 7, include_usage: false, thoughts: "" }, &mut out);
         let expected = r#""usage":{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"prompt_tokens_details":{"cached_tokens":50,"audio_tokens":1,"cache_creation_tokens":30},"completion_tokens_details":{"reasoning_tokens":25,"audio_tokens":2}},"service_tier":"standard"}"#;
         assert_eq!(out.split_once("[],").unwrap().1, expected);
     }

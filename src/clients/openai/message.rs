@@ -2,7 +2,7 @@
 
 use super::field::{Field, coded};
 use super::media::media;
-use super::thinking;
+use super::{signed_id, thinking};
 use crate::chat::{Arguments, Media, Message, Part, Role, Text, ToolCall};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
@@ -50,7 +50,7 @@ impl Reader {
         let [role, content, calls, id, cache, details, blocks, thought, reasoning, refusal, call, _, name] =
             message.members(NAMES, |name| self.lose(name))?;
         let role = role.ok_or_else(|| message.missing("role"))?;
-        let mut parts = Vec::with_capacity(1);
+        let (mut parts, mut thoughts_by) = (Vec::with_capacity(1), None);
         let word = role.text()?;
         let neutral = match &*word.decode() {
             "system" | "developer" => Role::System,
@@ -74,7 +74,7 @@ impl Reader {
         }
         if neutral == Role::Assistant {
             match (details, blocks, thought.or(reasoning)) {
-                (Some(details), _, _) => thinking::details(&details, &mut parts)?,
+                (Some(details), _, _) => thoughts_by = thinking::details(&details, &mut parts)?,
                 (None, Some(blocks), _) => thinking::blocks(&blocks, &mut parts)?,
                 (None, None, Some(thought)) => {
                     let text = thought.text()?;
@@ -102,7 +102,7 @@ impl Reader {
                 parts.push(Part::ToolCall(function(legacy_id(self.function_calls), &call)?));
             }
         }
-        Ok(Message { role: neutral, parts })
+        Ok(Message { role: neutral, parts, thoughts_by })
     }
 
     fn tool_result<'a>(
@@ -116,7 +116,8 @@ impl Reader {
         let mut parts = Vec::with_capacity(1);
         self.content(&content, &mut parts)?;
         mark(&mut parts, cache)?;
-        Ok(Message { role: Role::User, parts: vec![Part::ToolResult { id, parts }] })
+        let (id, _) = signed_id::split(id);
+        Ok(Message { role: Role::User, parts: vec![Part::ToolResult { id, parts }], thoughts_by: None })
     }
 
     fn content<'a>(&mut self, content: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
@@ -208,7 +209,8 @@ fn function<'a>(id: Str<'a>, body: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error
     let [name, arguments] = body.pick(["name", "arguments"])?;
     let name = name.ok_or_else(|| body.missing("name"))?.text()?;
     let arguments = arguments.ok_or_else(|| body.missing("arguments"))?.text()?;
-    Ok(ToolCall { id, name, arguments: Arguments::Text(arguments) })
+    let (id, signature) = signed_id::split(id);
+    Ok(ToolCall { id, name, arguments: Arguments::Text(arguments), signature })
 }
 
 /// The id of the `number`th legacy call, so that the `function` message after it finds it.

@@ -10,6 +10,7 @@ mod media;
 mod message;
 mod models;
 mod request;
+mod signed_id;
 mod stream;
 mod thinking;
 

@@ -1,6 +1,7 @@
 //! Writing a streamed answer.
 
 use super::answer::{finish_reason, write_usage};
+use super::signed_id;
 use crate::chat::{Delta, Usage};
 use crate::clients::Envelope;
 use crate::json::{Str, Write, Writer};
@@ -20,6 +21,8 @@ pub struct StreamEncoder {
     tail: &'static str,
     started: bool,
     include_usage: bool,
+    /// Whose thoughts are in the answer, if not nobody's.
+    thoughts: String,
     usage: Option<Usage>,
     choices: Vec<Choice>,
 }
@@ -47,7 +50,8 @@ impl StreamEncoder {
         // A client that asked for usage finds the member in every chunk.
         let tail = if envelope.include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" };
         let include_usage = envelope.include_usage;
-        Self { head, tail, started: false, include_usage, usage: None, choices: Vec::new() }
+        let thoughts = envelope.thoughts.to_owned();
+        Self { head, tail, started: false, include_usage, thoughts, usage: None, choices: Vec::new() }
     }
 
     /// Appends what `delta` of choice number `choice` is to the client.
@@ -87,6 +91,7 @@ impl StreamEncoder {
             }
             None => return,
         };
+        let frame = (self.head.as_str(), self.tail, self.thoughts.as_str());
         let Some(choice) = self.choices.get_mut(index) else { return };
         match delta {
             Delta::ToolCall { call, .. } => {
@@ -97,22 +102,17 @@ impl StreamEncoder {
             // What was called without arguments was called with none: the texts have to add up to JSON.
             Delta::Finish(_) => {
                 for call in core::mem::take(&mut choice.bare) {
-                    write_chunk(
-                        &self.head,
-                        self.tail,
-                        choice,
-                        &Delta::ToolArguments { call, json: Str::plain("{}") },
-                        out,
-                    );
+                    write_chunk(frame, choice, &Delta::ToolArguments { call, json: Str::plain("{}") }, out);
                 }
             }
             _ => {}
         }
-        write_chunk(&self.head, self.tail, choice, delta, out);
+        write_chunk(frame, choice, delta, out);
     }
 }
 
-fn write_chunk(head: &str, tail: &str, choice: &mut Choice, delta: &Delta<'_>, out: &mut String) {
+fn write_chunk(frame: (&str, &str, &str), choice: &mut Choice, delta: &Delta<'_>, out: &mut String) {
+    let (head, tail, thoughts) = frame;
     out.push_str(head);
     let mut w = Writer::new(out);
     w.object(|w| {
@@ -122,7 +122,7 @@ fn write_chunk(head: &str, tail: &str, choice: &mut Choice, delta: &Delta<'_>, o
                 choice.begun = true;
                 w.field("role", "assistant");
             }
-            write_delta(delta, w);
+            write_delta(delta, thoughts, w);
         });
         match delta {
             Delta::Finish(finish) => {
@@ -135,18 +135,22 @@ fn write_chunk(head: &str, tail: &str, choice: &mut Choice, delta: &Delta<'_>, o
     out.push_str(tail);
 }
 
-fn write_delta(delta: &Delta<'_>, w: &mut Writer<'_>) {
+fn write_delta(delta: &Delta<'_>, thoughts: &str, w: &mut Writer<'_>) {
     match delta {
         Delta::Text(text) => w.field("content", text),
         Delta::Refusal(text) => w.field("refusal", text),
         Delta::Thinking { block, text } => {
             w.field("reasoning_content", text);
-            write_detail(w, "reasoning.text", "text", text, *block);
+            write_detail(w, thoughts, "reasoning.text", ("text", text), *block);
         }
-        Delta::Signature { block, signature } => write_detail(w, "reasoning.text", "signature", signature, *block),
-        Delta::RedactedThinking { block, data } => write_detail(w, "reasoning.encrypted", "data", data, *block),
-        Delta::ToolCall { call, id, name } => write_call(w, *call, |w| {
-            w.field("id", id);
+        Delta::Signature { block, signature } => {
+            write_detail(w, thoughts, "reasoning.text", ("signature", signature), *block)
+        }
+        Delta::RedactedThinking { block, data } => {
+            write_detail(w, thoughts, "reasoning.encrypted", ("data", data), *block)
+        }
+        Delta::ToolCall { call, id, name, signature } => write_call(w, *call, |w| {
+            signed_id::write(w, id, signature.as_ref());
             w.field("type", "function");
             w.name("function").object(|w| {
                 w.field("name", name);
@@ -160,11 +164,12 @@ fn write_delta(delta: &Delta<'_>, w: &mut Writer<'_>) {
     }
 }
 
-fn write_detail(w: &mut Writer<'_>, kind: &str, name: &str, text: &Str<'_>, block: u32) {
+fn write_detail(w: &mut Writer<'_>, thoughts: &str, kind: &str, (name, text): (&str, &Str<'_>), block: u32) {
     w.name("reasoning_details").array(|w| {
         w.object(|w| {
             w.field("type", kind);
             w.field(name, text);
+            w.field_some("format", &(!thoughts.is_empty()).then_some(thoughts));
             w.field("index", &block);
         });
     });
@@ -192,7 +197,7 @@ mod tests {
 
     /// Chunks by what stands in `choices`, other lines as they are.
     fn check(include_usage: bool, deltas: &[(u32, Delta<'_>)], expected: &[&str]) {
-        let mut encoder = StreamEncoder::new(&Envelope { model: "m", created: 7, include_usage });
+        let mut encoder = StreamEncoder::new(&Envelope { model: "m", created: 7, include_usage, thoughts: "" });
         let mut out = String::new();
         for (choice, delta) in deltas {
             encoder.push(*choice, delta.clone(), &mut out);
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn tool_calls_are_streamed_and_their_arguments_add_up() {
-        let call = |call, id| Delta::ToolCall { call, id: Str::plain(id), name: Str::plain("f") };
+        let call = |call, id| Delta::ToolCall { call, id: Str::plain(id), name: Str::plain("f"), signature: None };
         let arguments = |call, json| Delta::ToolArguments { call, json: Str::plain(json) };
         check(
             false,

@@ -7,12 +7,14 @@ use crate::error::Error;
 use crate::json::Str;
 
 /// `reasoning_details`, OpenRouter's format:
-/// <https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks>
-pub(super) fn details<'a>(list: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
+/// <https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks>. Returns their `format`.
+pub(super) fn details<'a>(list: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Result<Option<Str<'a>>, Error> {
     let mut thoughts = Thoughts { parts, open: None };
+    let mut format = None;
     for entry in list.elements()? {
-        let [kind, text, summary, signature, data, index] =
-            entry.pick(["type", "text", "summary", "signature", "data", "index"])?;
+        let [kind, text, summary, signature, data, index, by] =
+            entry.pick(["type", "text", "summary", "signature", "data", "index", "format"])?;
+        format = format.or(by.map(|by| by.text()).transpose()?);
         let kind = kind.ok_or_else(|| entry.missing("type"))?;
         let name = kind.text()?;
         let index = index.map(|index| index.count()).transpose()?;
@@ -29,7 +31,7 @@ pub(super) fn details<'a>(list: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Re
         thoughts.add(index, text, signature)?;
     }
     thoughts.close();
-    Ok(())
+    Ok(format)
 }
 
 /// `thinking_blocks`, LiteLLM's format: <https://docs.litellm.ai/docs/reasoning_content>
@@ -108,8 +110,11 @@ mod tests {
     fn check(name: &str, list: &str, expected: Result<&[&str], &str>) {
         let document = Document::parse(list.as_bytes()).unwrap();
         let mut parts = Vec::new();
-        let read = if name == "thinking_blocks" { blocks } else { details };
-        let result = read(&Field::top(name, document.root()), &mut parts);
+        let field = Field::top(name, document.root());
+        let result = match name {
+            "thinking_blocks" => blocks(&field, &mut parts),
+            _ => details(&field, &mut parts).map(drop),
+        };
         let seen: Vec<String> = parts
             .iter()
             .map(|part| match part {

@@ -45,8 +45,12 @@ struct Course {
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.
     created: u64,
+    /// Whose thoughts are in the answer: [`crate::providers::Translator::thoughts`].
+    thoughts: &'static str,
     /// What the client gets of the provider's headers, until they are passed on.
     headers: Headers,
+    /// What the provider calls its error in a header of its own.
+    error_name: Option<String>,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }

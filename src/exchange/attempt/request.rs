@@ -9,7 +9,7 @@ use crate::config::{Config, Mistake, Provider};
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::providers::{Kind, Speech, Target};
+use crate::providers::{Kind, Settings, Speech, Target};
 use crate::route::Plan;
 use crate::splice::{self, Facts};
 
@@ -24,6 +24,7 @@ pub struct Upstream {
     /// Headers of the client that pass besides the usual ones.
     forward_headers: Vec<String>,
     answer_limit: u64,
+    settings: Settings,
 }
 
 /// A header value that is never printed.
@@ -71,6 +72,7 @@ impl Upstream {
             credential,
             forward_headers: config.forward_headers.clone(),
             answer_limit: config.answer_limit(),
+            settings: provider.settings.clone(),
         })
     }
 
@@ -128,7 +130,8 @@ impl Attempt {
 
     fn say(&self, body: &[u8], course: &mut Course) -> Result<Step, Error> {
         let kind = self.upstream.kind;
-        let target = Target { model: &course.hop.model };
+        let target =
+            Target { stream: course.plan.stream, settings: &self.upstream.settings, ..Target::new(&course.hop.model) };
         let mut out = String::new();
         // The gateway position has checked it: it does parse.
         let document = Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, invalid.to_string()))?;
@@ -148,11 +151,12 @@ impl Attempt {
         step.set(":authority", self.upstream.authority.as_str());
         step.set("content-type", "application/json");
         step.set("content-length", out.len().to_string());
-        for (name, value) in kind.headers() {
-            step.set(name, *value);
+        for (name, value) in kind.headers(&target) {
+            step.set(name, value);
         }
         if let Some((name, Secret(value))) = &self.upstream.credential {
-            step.set(name, value.as_str());
+            // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
+            step.headers.push((name, Some(value.clone())));
         }
         step.body = Some(out);
         Ok(step)
@@ -172,8 +176,10 @@ impl Course {
             number: index + 1,
             dropped: Vec::new(),
             created: 0,
+            thoughts: "",
             headers: Vec::new(),
             retry_after: None,
+            error_name: None,
         })
     }
 }

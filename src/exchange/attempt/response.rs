@@ -9,7 +9,7 @@ use crate::clients::{Envelope, openai};
 use crate::error::Error;
 use crate::json::Document;
 use crate::names;
-use crate::providers::Speech;
+use crate::providers::{Failure, Speech};
 use crate::splice;
 
 impl Attempt {
@@ -19,16 +19,20 @@ impl Attempt {
             return Step::go();
         };
         course.created = host.now() / 1000;
-        let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
-        let events = || {
-            host.header("content-type")
-                .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+        let speech = self.upstream.kind().speech();
+        course.thoughts = match speech {
+            Speech::OpenAi => "",
+            Speech::Native(translator) => translator.thoughts(),
         };
+        let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let media_type = host.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
         course.headers = to_client(host.headers());
         if !(200..300).contains(&status) {
             course.retry_after = retry_after(host);
+            course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
-        } else if course.plan.stream && events() {
+        } else if course.plan.stream && is_stream(speech, media_type) {
             let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
@@ -70,6 +74,7 @@ impl Attempt {
             Err(error) => self.fail(course, error),
             Ok(()) if relay.has_content() => {
                 let mut step = course.answered(self.upstream.name());
+                step.set("content-type", "text/event-stream");
                 step.body = Some(held);
                 self.go_on(course, relay, step, end)
             }
@@ -112,7 +117,8 @@ impl Attempt {
         let kind = self.upstream.kind();
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
-            let error = kind.error(status, document.as_ref().map(Document::root));
+            let (body, name) = (document.as_ref().map(Document::root), course.error_name.as_deref());
+            let error = kind.error(&Failure { status, body, name });
             return self.fail(course, error);
         }
         let mut out = String::with_capacity(body.len() + 256);
@@ -178,7 +184,12 @@ impl Attempt {
 
 impl Course {
     fn envelope(&self) -> Envelope<'_> {
-        Envelope { model: &self.plan.model, created: self.created, include_usage: self.plan.include_usage }
+        Envelope {
+            model: &self.plan.model,
+            created: self.created,
+            include_usage: self.plan.include_usage,
+            thoughts: self.thoughts,
+        }
     }
 
     /// The answer is good: says where it came from.
@@ -202,6 +213,13 @@ fn account(usage: Option<Usage>, step: &mut Step) {
     if let Some(usage) = usage {
         step.property(names::log::INPUT_TOKENS, usage.input.to_string());
         step.property(names::log::OUTPUT_TOKENS, usage.output.to_string());
+    }
+}
+
+fn is_stream(speech: Speech, media_type: &str) -> bool {
+    match speech {
+        Speech::OpenAi => media_type == "text/event-stream",
+        Speech::Native(translator) => translator.is_stream(media_type),
     }
 }
 

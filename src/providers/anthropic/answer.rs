@@ -47,6 +47,7 @@ fn part(block: Value<'_>) -> Option<Part<'_>> {
                 Some(input) => Arguments::Object(input),
                 None => Arguments::Text(Str::plain("{}")),
             },
+            signature: None,
         }),
         _ => return None,
     })

@@ -12,10 +12,10 @@ mod request;
 mod stream;
 mod thinking;
 
-use super::{Dropped, Kind, Speech, StreamDecoder, Target, Translator};
+use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
-use crate::json::{Document, Value};
+use crate::json::Document;
 
 /// The kind `anthropic`.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl Kind for Anthropic {
         "anthropic"
     }
 
-    fn base_url(&self) -> &'static str {
-        "https://api.anthropic.com"
+    fn base_url(&self) -> Option<&'static str> {
+        Some("https://api.anthropic.com")
     }
 
     fn path(&self, _target: &Target<'_>) -> String {
@@ -38,16 +38,16 @@ impl Kind for Anthropic {
         ("x-api-key", key.to_owned())
     }
 
-    fn headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[("anthropic-version", "2023-06-01")]
+    fn headers(&self, _target: &Target<'_>) -> Vec<(&'static str, String)> {
+        vec![("anthropic-version", "2023-06-01".to_owned())]
     }
 
     fn speech(&self) -> Speech {
         Speech::Native(&Anthropic)
     }
 
-    fn error(&self, status: u16, body: Option<Value<'_>>) -> Error {
-        failure::of_status(status, body)
+    fn error(&self, failure: &Failure<'_>) -> Error {
+        failure::of_status(failure.status, failure.body)
     }
 }
 
@@ -58,6 +58,10 @@ impl Translator for Anthropic {
 
     fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error> {
         answer::read(body.root())
+    }
+
+    fn thoughts(&self) -> &'static str {
+        "anthropic-claude-v1"
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder> {

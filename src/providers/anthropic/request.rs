@@ -2,6 +2,7 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
+use super::super::others::says_nothing;
 use super::super::{Dropped, Target};
 use super::blocks::Schema;
 use super::messages;
@@ -88,19 +89,6 @@ impl<'a> Others<'a> {
             }
         }
         Ok(taken)
-    }
-}
-
-/// Whether the parameter is what it would be without being said.
-fn says_nothing(name: &str, value: Value<'_>) -> bool {
-    match name {
-        "n" | "stream_options" => true,
-        "frequency_penalty" | "presence_penalty" | "top_logprobs" => value.as_f64() == Some(0.0),
-        "logprobs" | "store" => value.as_bool() == Some(false),
-        "logit_bias" => value.members().next().is_none(),
-        "verbosity" => value.as_str().is_some_and(|word| word == "medium"),
-        "modalities" => value.elements().all(|word| word.as_str().is_some_and(|word| word == "text")),
-        _ => false,
     }
 }
 

@@ -74,6 +74,10 @@ impl StreamDecoder for Decoder {
         Ok(())
     }
 
+    fn is_over(&self) -> bool {
+        self.state.phase == Phase::Over
+    }
+
     fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error> {
         if let Some(frame) = self.frames.rest() {
             self.state.frame(frame, out)?;
@@ -164,7 +168,7 @@ impl State {
                 let input = block.get("input").filter(|input| input.kind() == Kind::Object);
                 let input = input.map_or("{}", Value::raw).to_owned();
                 self.block = Block::Tool { call, input, said: false };
-                out.push(0, Delta::ToolCall { call, id, name });
+                out.push(0, Delta::ToolCall { call, id, name, signature: None });
             }
             _ => {}
         }

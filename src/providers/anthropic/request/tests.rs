@@ -18,7 +18,7 @@ const OPUS_5_5: &str = "claude-opus-5-5";
 
 fn write(model: &str, request: &Request<'_>) -> Result<(serde_json::Value, Dropped), Error> {
     let mut out = String::new();
-    let dropped = Anthropic.request(request, &Target { model }, &mut out)?;
+    let dropped = Anthropic.request(request, &Target::new(model), &mut out)?;
     Ok((serde_json::from_str(&out).expect(&out), dropped))
 }
 
@@ -50,7 +50,7 @@ fn text(text: &str) -> Part<'_> {
 }
 
 fn message<'a>(role: Role, parts: impl IntoIterator<Item = Part<'a>>) -> Message<'a> {
-    Message { role, parts: parts.into_iter().collect() }
+    Message { role, parts: parts.into_iter().collect(), thoughts_by: None }
 }
 
 fn user(words: &str) -> Message<'_> {
@@ -66,6 +66,7 @@ fn call<'a>(id: &'a str, arguments: &'a str) -> Part<'a> {
         id: Str::plain(id),
         name: Str::plain("f"),
         arguments: Arguments::Text(Str::plain(arguments)),
+        signature: None,
     })
 }
 

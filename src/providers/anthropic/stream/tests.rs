@@ -44,7 +44,7 @@ fn show(delta: &Delta<'_>) -> String {
         Delta::Thinking { block, text } => format!("thinking {block} {}", text.decode()),
         Delta::Signature { block, signature } => format!("signature {block} {}", signature.decode()),
         Delta::RedactedThinking { block, data } => format!("redacted {block} {}", data.decode()),
-        Delta::ToolCall { call, id, name } => format!("call {call} {} {}", id.decode(), name.decode()),
+        Delta::ToolCall { call, id, name, .. } => format!("call {call} {} {}", id.decode(), name.decode()),
         Delta::ToolArguments { call, json } => format!("arguments {call} {}", json.decode()),
         Delta::Refusal(text) => format!("refusal {}", text.decode()),
         Delta::Finish(finish) => format!("finish {:?} {}", finish.reason, finish.native.decode()),
