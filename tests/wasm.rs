@@ -11,7 +11,7 @@ use model_gateway::config::{Config, File};
 use model_gateway::error::{Cause, Error};
 use model_gateway::frame::sse::{Decoder, MAX_EVENT};
 use model_gateway::json::{Document, MAX_DEPTH, Value as Node};
-use model_gateway::providers::{Kind, Speech, Target, Translator, find};
+use model_gateway::providers::{Failure, Speech, Target, Translator, find};
 use model_gateway::route::{Plan, order};
 use model_gateway::splice::{self, Facts, Stream};
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ fn translator() -> &'static dyn Translator {
     }
 }
 
-fn openai_kind() -> &'static dyn Kind {
-    find("openai").unwrap()
+fn classify(status: u16, error: Node<'_>) -> Error {
+    find("openai").unwrap().error(&Failure { status, body: Some(error), name: None })
 }
 
 fn parse(text: &str) -> Value {
@@ -75,7 +75,7 @@ fn a_stream_is_spliced() {
     );
     let mut stream = Stream::new("asked", false);
     let mut out = String::new();
-    let classify = |error: Node<'_>| openai_kind().error(200, Some(error));
+    let classify = |error: Node<'_>| classify(200, error);
     sent.as_bytes().chunks(3).for_each(|chunk| stream.push(chunk, classify, &mut out).unwrap());
     stream.end(classify, &mut out).unwrap();
     assert_eq!(out.matches("\"asked\"").count(), 2);
@@ -96,7 +96,7 @@ fn requests_and_answers_are_spliced() {
     let body =
         r#"{"model":"up","choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
     let mut out = String::new();
-    let usage = splice::answer(body.as_bytes(), "a", |error| openai_kind().error(200, Some(error)), &mut out);
+    let usage = splice::answer(body.as_bytes(), "a", |error| classify(200, error), &mut out);
     assert_eq!((out, usage), (body.replace("\"up\"", "\"a\""), Ok(Some(Usage { input: 3, ..Usage::default() }))));
 }
 
@@ -143,7 +143,7 @@ fn anthropic_is_spoken() {
     let body = body.to_string();
     let document = Document::parse(body.as_bytes()).unwrap();
     let mut out = String::new();
-    let target = Target { model: "claude-sonnet-4-5" };
+    let target = Target::new("claude-sonnet-4-5");
     let dropped = translator().request(&openai::request(&document).unwrap(), &target, &mut out).unwrap();
     let sent = parse(&out);
     assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("claude-sonnet-4-5"), &json!(100)));
@@ -158,7 +158,7 @@ fn anthropic_is_spoken() {
     let answer = answer.to_string();
     let document = Document::parse(answer.as_bytes()).unwrap();
     let mut out = String::new();
-    let envelope = Envelope { model: "claude", created: 5_000_000_000, include_usage: true };
+    let envelope = Envelope { model: "claude", created: 5_000_000_000, include_usage: true, thoughts: "" };
     openai::answer(&translator().answer(&document).unwrap(), &envelope, &mut out);
     let told = parse(&out);
     assert_eq!((&told["created"], &told["usage"]["prompt_tokens"]), (&json!(5_000_000_000_u64), &json!(10)));
@@ -178,7 +178,8 @@ fn anthropics_stream_is_told() {
     ];
     let stream: String = events.iter().map(|event| format!("event: x\ndata: {event}\n\n")).collect();
     let mut decoder = translator().stream();
-    let mut encoder = openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true });
+    let mut encoder =
+        openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true, thoughts: "" });
     let mut out = String::new();
     let mut sink = |choice: u32, delta: Delta<'_>| encoder.push(choice, delta, &mut out);
     stream.as_bytes().chunks(1).for_each(|byte| decoder.push(byte, &mut sink).unwrap());
@@ -192,7 +193,7 @@ fn anthropics_stream_is_told() {
 fn errors_are_told_in_openais_terms() {
     let body = r#"{"error":{"message":"slow \"down\"","type":"tokens","code":"rate_limit_exceeded"}}"#;
     let document = Document::parse(body.as_bytes()).unwrap();
-    let error = openai_kind().error(429, Some(document.root()));
+    let error = classify(429, document.root());
     assert_eq!((error.cause, error.client_status()), (Cause::RateLimited, 429));
     let told = parse(&openai::error_body(&error));
     assert_eq!(
