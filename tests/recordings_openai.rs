@@ -10,7 +10,7 @@ use model_gateway::chat::Usage;
 use model_gateway::error::{Cause, Error};
 use model_gateway::json::{Document, Value as Node};
 use model_gateway::providers::openai::OpenAi;
-use model_gateway::providers::{Failure, Kind};
+use model_gateway::providers::{Failure, KINDS, Kind, Speech, find};
 use model_gateway::splice::{self, Facts, Stream};
 use recordings::{Recording, cuts, load};
 use serde_json::{Value, json};
@@ -101,6 +101,16 @@ fn events(stream: &str) -> Vec<Value> {
     data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).expect(data)).collect()
 }
 
+/// The kind that an operator would write for a provider of the recordings.
+fn kind_of(provider: &str) -> &'static dyn Kind {
+    let name = match provider {
+        "azure" => "azure-openai",
+        "zai" => "zhipu",
+        name => name,
+    };
+    find(name).filter(|kind| matches!(kind.speech(), Speech::OpenAi)).unwrap_or(&OpenAi)
+}
+
 fn classify(error: Node<'_>) -> Error {
     OpenAi.error(&Failure { status: 200, body: Some(error), name: None })
 }
@@ -130,7 +140,13 @@ fn bare(event: &Value) -> Value {
     let mut event = renamed(event);
     for choice in event["choices"].as_array_mut().into_iter().flatten() {
         choice.as_object_mut().unwrap().retain(|name, _| name != "finish_reason" && name != "native_finish_reason");
+        if choice.get("message").is_none() && choice.get("delta").is_none() {
+            choice["delta"] = json!({});
+        }
         for said in ["message", "delta"] {
+            if let Some(said) = choice.get_mut(said).and_then(Value::as_object_mut) {
+                flatten(said);
+            }
             for call in
                 choice.pointer_mut(&format!("/{said}/tool_calls")).and_then(Value::as_array_mut).into_iter().flatten()
             {
@@ -139,6 +155,20 @@ fn bare(event: &Value) -> Value {
         }
     }
     event
+}
+
+/// Makes texts of Mistral's list of thoughts and texts.
+fn flatten(said: &mut serde_json::Map<String, Value>) {
+    let Some(parts) = said.get("content").and_then(Value::as_array).cloned() else { return };
+    let joined = |texts: Vec<&Value>| {
+        (!texts.is_empty()).then(|| texts.into_iter().map(|text| text.as_str().unwrap()).collect::<String>())
+    };
+    let texts = parts.iter().filter_map(|part| part.get("text")).collect();
+    let thoughts = parts.iter().filter_map(|part| part["thinking"].as_array()).flatten().map(|part| &part["text"]);
+    said.insert("content".to_owned(), json!(joined(texts)));
+    if let Some(thought) = joined(thoughts.collect()) {
+        said.insert("reasoning_content".to_owned(), thought.into());
+    }
 }
 
 /// How many events were mended, and how many added.
@@ -218,14 +248,14 @@ fn check_answer(name: &str, body: &str) -> bool {
 }
 
 /// Checks an error with its own status, or inside a 200.
-fn check_error(name: &str, status: u16, body: &str) {
+fn check_error(name: &str, kind: &dyn Kind, status: u16, body: &str) {
     let error = if status == 200 {
         let (out, result, _, content) = run([body.as_bytes()], true);
         assert!(out.is_empty() && !content, "{name}: another target can still take over");
         assert_eq!(run(body.as_bytes().chunks(1), true).1, result, "{name}");
         result.unwrap_err()
     } else {
-        OpenAi.error(&Failure { status, body: Some(Document::parse(body.as_bytes()).unwrap().root()), name: None })
+        kind.error(&Failure { status, body: Some(Document::parse(body.as_bytes()).unwrap().root()), name: None })
     };
     let body = if status == 200 { events(body).pop().unwrap() } else { serde_json::from_str(body).unwrap() };
     let places = [&body["error"]["message"], &body["error"], &body["message"]];
@@ -247,6 +277,66 @@ fn check_error(name: &str, status: u16, body: &str) {
     assert_eq!(error.cause.falls_back(), ![400, 403].contains(&error.client_status()), "{name}");
 }
 
+/// Changes a request as the provider's row says, plainly, but for thoughts. What is lost of it and matters.
+fn differ(request: &mut Value, kind: &dyn Kind) -> Vec<String> {
+    let differences = kind.differences();
+    let members = request.as_object_mut().unwrap();
+    let mut lost = Vec::new();
+    for name in differences.refuses {
+        let value = members.remove(*name).unwrap_or_default();
+        let matters =
+            [json!(null), json!(false), json!(0), json!(0.0), json!({})].iter().all(|nothing| value != *nothing);
+        if matters && !["stream_options", "modalities", "verbosity"].contains(name) {
+            lost.push((*name).to_owned());
+        }
+    }
+    for (old, new) in differences.renames {
+        if let Some(value) = members.remove(*old).filter(|value| !value.is_null()) {
+            members.insert((*new).to_owned(), value);
+        }
+    }
+    for message in request["messages"].as_array_mut().unwrap() {
+        let message = message.as_object_mut().unwrap();
+        let thought = message.get("reasoning_content").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if differences.thoughts_in_content && !thought.is_empty() && !message.contains_key("reasoning_details") {
+            let mut parts = vec![json!({"type": "thinking", "thinking": [{"type": "text", "text": thought}]})];
+            match message.remove("content").unwrap_or_default() {
+                Value::String(text) if !text.is_empty() => parts.push(json!({"type": "text", "text": text})),
+                Value::Array(others) => parts.extend(others),
+                _ => {}
+            }
+            message.insert("content".to_owned(), parts.into());
+        }
+        message.retain(|name, _| !differences.message_refuses.contains(&name.as_str()));
+        if !differences.knows_developer && message["role"] == "developer" {
+            message["role"] = "system".into();
+        }
+    }
+    lost
+}
+
+/// A request as far as ids of calls go: only that they fit each other.
+fn ids(request: &Value) -> (Value, Vec<String>) {
+    let mut request = request.clone();
+    let mut ids = Vec::new();
+    let mut take = |id: &mut Value| {
+        ids.extend(id.as_str().map(str::to_owned));
+        *id = "ID".into();
+    };
+    for message in request["messages"].as_array_mut().into_iter().flatten() {
+        for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
+            call.get_mut("id").map(&mut take);
+        }
+        message.get_mut("tool_call_id").map(&mut take);
+    }
+    (request, ids)
+}
+
+/// Which of them are the same.
+fn places(ids: &[String]) -> Vec<Option<usize>> {
+    ids.iter().map(|id| ids.iter().position(|other| other == id)).collect()
+}
+
 /// Sends the request on, unless it names its model in the path.
 fn check_request(name: &str, request: &Value) -> bool {
     for text in [request.to_string(), serde_json::to_string_pretty(request).unwrap()] {
@@ -260,15 +350,28 @@ fn check_request(name: &str, request: &Value) -> bool {
         };
         assert_eq!(*facts.model.decode(), *request["model"].as_str().unwrap(), "{name}");
         assert_eq!(facts.stream, request["stream"] == true, "{name}");
-        let mut out = String::new();
-        splice::request(&text, &facts, ASKED, &mut out);
-        let mut expected = renamed(request);
-        if facts.stream {
-            let options = &mut expected["stream_options"];
-            assert_eq!(facts.include_usage, options["include_usage"] == true, "{name}");
-            options["include_usage"] = json!(true);
+        for kind in KINDS.iter().filter(|kind| matches!(kind.speech(), Speech::OpenAi)) {
+            let mut out = String::new();
+            let dropped = splice::request(&document, &facts, ASKED, kind.differences(), &mut out);
+            let mut expected = renamed(request);
+            let refuses = kind.differences().refuses;
+            if facts.stream && !refuses.contains(&"stream_options") {
+                let options = &mut expected["stream_options"];
+                assert_eq!(facts.include_usage, options["include_usage"] == true, "{name}");
+                options["include_usage"] = json!(true);
+            }
+            let lost = differ(&mut expected, *kind);
+            let (sent, sent_ids) = ids(&serde_json::from_str(&out).expect(name));
+            let (expected, old_ids) = ids(&expected);
+            assert_eq!(sent, expected, "{name} to {}", kind.name());
+            assert_eq!(places(&sent_ids), places(&old_ids), "{name} to {}", kind.name());
+            let short = |id: &String| id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            assert!(
+                if kind.differences().short_ids { sent_ids.iter().all(short) } else { sent_ids == old_ids },
+                "{name}"
+            );
+            assert!(lost.iter().all(|lost| dropped.contains(lost)), "{name} to {}: {lost:?} {dropped:?}", kind.name());
         }
-        assert_eq!(serde_json::from_str::<Value>(&out).expect(name), expected, "{name}");
     }
     true
 }
@@ -284,7 +387,7 @@ fn recordings_come_out_as_they_read() {
             200 if is_stream && !body.contains("data: {\"error\"") => [0, usize::from(check_stream(id, body))],
             200 if !is_stream => [1, usize::from(check_answer(id, body))],
             status => {
-                check_error(id, status, body);
+                check_error(id, kind_of(provider), status, body);
                 [2, 0]
             }
         };

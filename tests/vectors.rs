@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::error::Error;
-use model_gateway::json::Document;
-use model_gateway::providers::{self, Kind, Speech, Target, Translator};
+use model_gateway::json::{Document, Value as Node};
+use model_gateway::providers::{self, Dropped, Kind, Speech, Target, Translator};
+use model_gateway::splice::{self, Facts};
 use serde_json::{Value, json};
 
 const INPUTS: [&str; 4] = ["request.json", "response.json", "stream.in", "error.json"];
@@ -72,17 +73,14 @@ impl Case<'_> {
         let client: Value = request.as_deref().map(parse).unwrap_or_default();
         let include_usage = client.pointer("/stream_options/include_usage") != Some(&json!(false));
         let envelope = Envelope { model: "the-model", created: 1_700_000_000, include_usage, thoughts: "" };
-        if let Speech::Native(translator) = kind.speech() {
-            let model = client["model"].as_str().unwrap_or("upstream-model");
-            if let Some(request) = request {
-                self.replay_request(translator, &request, &Target::new(model));
-            }
-            if let Some(response) = response {
-                self.replay_response(translator, &response, &envelope);
-            }
-            if let Some(stream) = stream {
-                self.replay_stream(translator, stream.as_bytes(), &envelope);
-            }
+        if let Some(request) = request {
+            self.replay_request(kind, &request, client["model"].as_str().unwrap_or("upstream-model"));
+        }
+        if let Some(response) = response {
+            self.replay_response(kind, &response, &envelope);
+        }
+        if let Some(stream) = stream {
+            self.replay_stream(kind, stream.as_bytes(), &envelope);
         }
         if let Some(error) = error {
             let error = parse(&error);
@@ -95,11 +93,10 @@ impl Case<'_> {
         }
     }
 
-    fn replay_request(&mut self, translator: &dyn Translator, request: &str, target: &Target<'_>) {
+    fn replay_request(&mut self, kind: &dyn Kind, request: &str, model: &str) {
         let document = Document::parse(request.as_bytes()).unwrap();
         let mut out = String::new();
-        let result = openai::request(&document).and_then(|request| translator.request(&request, target, &mut out));
-        match result {
+        match said(kind, &document, model, &mut out) {
             Ok(dropped) => {
                 self.expect_json("upstream.json", &out);
                 let dropped: String = dropped.iter().map(|path| format!("{path}\n")).collect();
@@ -109,30 +106,36 @@ impl Case<'_> {
         }
     }
 
-    fn replay_response(&mut self, translator: &dyn Translator, response: &str, envelope: &Envelope<'_>) {
+    fn replay_response(&mut self, kind: &dyn Kind, response: &str, envelope: &Envelope<'_>) {
         let document = Document::parse(response.as_bytes()).unwrap();
-        match translator.answer(&document) {
-            Ok(answer) => {
-                let mut out = String::new();
-                openai::answer(&answer, envelope, &mut out);
-                self.expect_json("client.json", &out);
+        let mut out = String::new();
+        let result = match kind.speech() {
+            Speech::Native(translator) => {
+                translator.answer(&document).map(|answer| openai::answer(&answer, envelope, &mut out))
             }
+            Speech::OpenAi => {
+                let classify = |error: Node<'_>| inside(kind, error);
+                splice::answer(response.as_bytes(), envelope.model, classify, &mut out).map(|_| ())
+            }
+        };
+        match result {
+            Ok(()) => self.expect_json("client.json", &out),
             Err(error) => self.expect_json("refused.json", &reply(&error)),
         }
     }
 
-    fn replay_stream(&mut self, translator: &dyn Translator, stream: &[u8], envelope: &Envelope<'_>) {
-        let whole = decode(translator, std::iter::once(stream), envelope);
+    fn replay_stream(&mut self, kind: &dyn Kind, stream: &[u8], envelope: &Envelope<'_>) {
+        let whole = decode(kind, std::iter::once(stream), envelope);
         self.expect("stream.out", &whole);
         if let Err(what) = check_stream(&whole) {
             self.fail("stream.out", &what);
         }
-        if decode(translator, stream.chunks(1), envelope) != whole {
+        if decode(kind, stream.chunks(1), envelope) != whole {
             self.fail("stream.in", "something else comes out byte by byte");
         }
         for at in 0..stream.len() {
             let (first, second) = stream.split_at(at);
-            if decode(translator, [first, second].into_iter(), envelope) != whole {
+            if decode(kind, [first, second].into_iter(), envelope) != whole {
                 self.fail("stream.in", &format!("something else comes out when it is cut at byte {at}"));
                 break;
             }
@@ -180,8 +183,28 @@ impl Case<'_> {
     }
 }
 
+/// What the provider gets for a request.
+fn said(kind: &dyn Kind, document: &Document<'_>, model: &str, out: &mut String) -> Result<Dropped, Error> {
+    match kind.speech() {
+        Speech::Native(translator) => translator.request(&openai::request(document)?, &Target::new(model), out),
+        Speech::OpenAi => Ok(splice::request(document, &Facts::read(document)?, model, kind.differences(), out)),
+    }
+}
+
+/// An error inside a 200.
+fn inside(kind: &dyn Kind, error: Node<'_>) -> Error {
+    kind.error(&providers::Failure { status: 200, body: Some(error), name: None })
+}
+
 /// What the client sees of a stream whose bytes come in these chunks.
-fn decode<'c>(
+fn decode<'c>(kind: &dyn Kind, chunks: impl Iterator<Item = &'c [u8]>, envelope: &Envelope<'_>) -> String {
+    match kind.speech() {
+        Speech::Native(translator) => translate(translator, chunks, envelope),
+        Speech::OpenAi => follow(kind, chunks, envelope),
+    }
+}
+
+fn translate<'c>(
     translator: &dyn Translator,
     mut chunks: impl Iterator<Item = &'c [u8]>,
     envelope: &Envelope<'_>,
@@ -194,6 +217,17 @@ fn decode<'c>(
     match result {
         Ok(()) => encoder.end(&mut out),
         Err(error) => openai::error_event(&error, &mut out),
+    }
+    out
+}
+
+fn follow<'c>(kind: &dyn Kind, mut chunks: impl Iterator<Item = &'c [u8]>, envelope: &Envelope<'_>) -> String {
+    let mut out = String::new();
+    let classify = |error: Node<'_>| inside(kind, error);
+    let mut stream = splice::Stream::new(envelope.model, envelope.include_usage);
+    let result = chunks.try_for_each(|chunk| stream.push(chunk, classify, &mut out));
+    if let Err(error) = result.and_then(|()| stream.end(classify, &mut out)) {
+        openai::error_event(&error, &mut out);
     }
     out
 }

@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
+use super::edits::Edits;
 use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
@@ -88,6 +89,8 @@ pub struct Target {
     pub weight: u32,
     /// Refuse rather than drop.
     pub strict: bool,
+    /// What is changed in its requests, if anything is.
+    pub edits: Option<Box<Edits>>,
 }
 
 /// Something in the operator's document that cannot be.
@@ -390,6 +393,52 @@ impl Check<'_> {
             model: file.model.clone().unwrap_or_else(|| model.to_owned()),
             weight: file.weight.unwrap_or(1),
             strict: file.strict.unwrap_or(false),
+            edits: self.edits(path, file),
+        }
+    }
+
+    /// Every parameter is spoken of once, and none that the gateway itself decides on.
+    fn edits(&mut self, path: &str, file: &TargetFile) -> Option<Box<Edits>> {
+        let keys = |key: &'static str, names: Vec<&String>| -> Vec<(String, String)> {
+            names.into_iter().map(|name| (format!("{path}.{key}.{name}"), name.clone())).collect()
+        };
+        let dropped = file.drop.iter().enumerate().map(|(index, name)| (format!("{path}.drop[{index}]"), name.clone()));
+        let renamed = file.rename.iter().map(|(old, new)| (format!("{path}.rename.{old}"), new.clone()));
+        let mut told: Vec<(String, String)> = dropped.collect();
+        told.extend(keys("rename", file.rename.keys().collect()));
+        // The gateway asks for the usage of streams itself, unless the provider is not to be asked.
+        let unasked = told.len();
+        told.extend(keys("default", file.default.keys().collect()));
+        told.extend(keys("set", file.set.keys().collect()));
+        for (index, (path, name)) in told.iter().enumerate() {
+            if told.iter().take(index).any(|(_, other)| other == name) {
+                self.mistake(path, format!("`{name}` is spoken of twice"));
+            } else {
+                self.parameter(path, name, index >= unasked);
+            }
+        }
+        let mut names: Vec<String> = Vec::new();
+        for (path, name) in renamed {
+            self.parameter(&path, &name, true);
+            if names.contains(&name) {
+                self.mistake(path, format!("another parameter is already renamed to `{name}`"));
+            }
+            names.push(name);
+        }
+        let edits = Edits {
+            rename: file.rename.clone(),
+            drop: file.drop.clone(),
+            default: file.default.clone(),
+            set: file.set.clone(),
+        };
+        (edits != Edits::default()).then(|| Box::new(edits))
+    }
+
+    fn parameter(&mut self, path: &str, name: &str, is_said: bool) {
+        if name.is_empty() {
+            self.mistake(path, "expected a parameter's name, for example `top_k`");
+        } else if matches!(name, "model" | "messages" | "stream") || name == "stream_options" && is_said {
+            self.mistake(path, format!("the gateway itself decides on `{name}`"));
         }
     }
 
@@ -465,6 +514,37 @@ mod tests {
         let model = &config.models["gpt-4o"];
         assert_eq!((model.targets[0].model.as_str(), model.targets[0].weight), ("gpt-4o", 1));
         assert_eq!(config.providers["openai"].servers[0].authority(), "api.openai.com");
+    }
+
+    #[test]
+    fn parameters_of_a_target_are_spoken_of_once() {
+        let target = |edits: serde_json::Value| {
+            let mut target = serde_json::json!({"provider": "a"});
+            target.as_object_mut().unwrap().extend(edits.as_object().unwrap().clone());
+            serde_json::json!({"providers": {"a": {"kind": "openai"}}, "models": {"m": {"targets": [target]}}})
+        };
+        let good = serde_json::json!({
+            "set": {"top_k": 5}, "default": {"b": {}}, "rename": {"a": "b"}, "drop": ["stream_options"]
+        });
+        let config = Config::check(&serde_json::from_value(target(good)).unwrap()).unwrap();
+        assert!(config.models["m"].targets[0].edits.is_some());
+        check(
+            target(serde_json::json!({
+                "drop": ["model", "a"],
+                "rename": {"": "x", "b": "stream", "c": "x"},
+                "default": {"a": 1, "stream_options": {}},
+                "set": {"messages": []}
+            })),
+            &[
+                ("models.m.targets[0].drop[0]", "decides on `model`"),
+                ("models.m.targets[0].rename.", "a parameter's name"),
+                ("models.m.targets[0].default.a", "twice"),
+                ("models.m.targets[0].default.stream_options", "decides on"),
+                ("models.m.targets[0].set.messages", "decides on"),
+                ("models.m.targets[0].rename.b", "decides on `stream`"),
+                ("models.m.targets[0].rename.c", "already renamed to `x`"),
+            ],
+        );
     }
 
     #[test]

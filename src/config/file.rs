@@ -106,6 +106,18 @@ pub struct TargetFile {
     /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+    /// Parameters that go on under another name: the client's name and the provider's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// Parameters that do not go on; the client is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// Values for parameters that the client does not give.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub default: BTreeMap<String, serde_json::Value>,
+    /// Values for parameters, whatever the client gives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// Timeouts. Each has a default.

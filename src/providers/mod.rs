@@ -1,18 +1,39 @@
-//! How providers speak. One file per native provider; one list, [`KINDS`]. None knows another, nor any client.
+//! How providers speak. One file per native provider, one row of a table per compatible vendor; one list, [`KINDS`]. None
+//! knows another, nor any client.
 
 pub mod anthropic;
+mod azure;
 mod classify;
+mod compatible;
+mod differences;
 pub mod openai;
 mod others;
 
 use core::fmt::Debug;
 
+pub use self::differences::Differences;
+pub(crate) use self::others::says_nothing;
 use crate::chat::{Answer, Request, Sink};
 use crate::error::Error;
 use crate::json::{Document, Value};
 
-/// Every kind that an operator can name. To add one: a file here, a line in this list, vectors, a row in README.
-pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic];
+/// Those with a file of their own. To add one: a file here, a line in this list, vectors, a row in README.
+const FILES: &[&dyn Kind] = &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic];
+
+/// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
+pub static KINDS: &[&dyn Kind] = &all();
+
+// Past the end it does not compile.
+#[allow(clippy::indexing_slicing)]
+const fn all() -> [&'static dyn Kind; FILES.len() + compatible::VENDORS.len()] {
+    let mut all = [FILES[0]; FILES.len() + compatible::VENDORS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < FILES.len() { FILES[at] } else { &compatible::VENDORS[at - FILES.len()] };
+        at += 1;
+    }
+    all
+}
 
 /// The kind with that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
@@ -50,6 +71,11 @@ pub trait Kind: Sync + Debug {
 
     /// What it speaks.
     fn speech(&self) -> Speech;
+
+    /// Where it wants OpenAI's dialect otherwise than OpenAI, if it speaks that.
+    fn differences(&self) -> &Differences {
+        const { &Differences::NONE }
+    }
 
     /// What an answer that is an error means.
     fn error(&self, failure: &Failure<'_>) -> Error;

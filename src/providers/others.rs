@@ -3,7 +3,7 @@
 use crate::json::Value;
 
 /// Whether the parameter is what it would be without being said.
-pub(super) fn says_nothing(name: &str, value: Value<'_>) -> bool {
+pub(crate) fn says_nothing(name: &str, value: Value<'_>) -> bool {
     match name {
         "n" | "stream_options" => true,
         "frequency_penalty" | "presence_penalty" | "top_logprobs" => value.as_f64() == Some(0.0),

@@ -18,7 +18,12 @@ pub fn order(config: &Config, model: &str, seed: u64) -> Option<Vec<Hop>> {
     let mut seen: Vec<&str> = vec![model];
     while let Some(next) = waiting.pop() {
         for target in by_weight(&next.targets, &mut random) {
-            let hop = Hop { provider: target.provider.clone(), model: target.model.clone(), strict: target.strict };
+            let hop = Hop {
+                provider: target.provider.clone(),
+                model: target.model.clone(),
+                strict: target.strict,
+                edits: target.edits.clone(),
+            };
             if !hops.contains(&hop) {
                 hops.push(hop);
             }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Edits;
+
 /// A request's way through the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -27,6 +29,9 @@ pub struct Hop {
     /// Refuse rather than drop.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub strict: bool,
+    /// What is changed in its requests, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Box<Edits>>,
 }
 
 impl Plan {

@@ -94,6 +94,18 @@ mod tests {
             ),
             (r#""content":"a","tool_calls":[]"#, r#""eos""#, r#""content":"a","tool_calls":[]"#, native("stop", "eos")),
             (r#""content":"a""#, "null", r#""content":"a""#, r#""stop""#.to_owned()),
+            (
+                r#""content":[{"type":"thinking","thinking":[{"type":"text","text":"\u0074"},{"type":"text","text":"u"}]},{"type":"text","text":"a\n"},{"type":"text","text":"b"}]"#,
+                r#""stop""#,
+                r#""content":"a\nb","reasoning_content":"\u0074u""#,
+                r#""stop""#.to_owned(),
+            ),
+            (
+                r#""content":[{"type":"reference","reference_ids":[1]}]"#,
+                r#""stop""#,
+                r#""content":null,"content_parts":[{"type":"reference","reference_ids":[1]}]"#,
+                r#""stop""#.to_owned(),
+            ),
         ] {
             check(&choice(message, finish), Ok((&choice(mended, &told), None)));
         }

@@ -1,7 +1,7 @@
 //! What providers get wrong in OpenAI's dialect and official clients stumble over, put right where it stands.
 //!
 //! Tool calls: no `index`, the same `index` for several, no `type`, no id, id and name again with every piece, arguments
-//! that never come or are no text. The end: a `finish_reason` that is empty, missing, or none of OpenAI's words, and
+//! that never come or are no text. Thoughts within the content, which then is no text (Mistral's). The end: a `finish_reason` that is empty, missing, or none of OpenAI's words, and
 //! `stop` after a tool was called. Whatever is right costs a look at it and stays as it is.
 
 use super::patch::Patches;
@@ -77,6 +77,7 @@ fn calls<'a>(choice: Value<'a>, said: &str) -> impl Iterator<Item = Value<'a>> {
 /// Puts a choice of a complete answer right. `id` is the answer's.
 pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
     let mut called = false;
+    mend_content(choice.get("message"), patches);
     for (index, call) in calls(choice, "message").enumerate() {
         called = true;
         mend_head(call, id, index, patches);
@@ -85,6 +86,40 @@ pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
         }
     }
     mend_finish(choice, called, true, patches);
+}
+
+/// Makes texts of a content that is a list of texts and thoughts. Other parts stay to be had, under a name of their own.
+fn mend_content(said: Option<Value<'_>>, patches: &mut Patches) {
+    let Some(said) = said else { return };
+    let Some(content) = said.get("content").filter(|content| content.kind() == Kind::Array) else { return };
+    let (mut texts, mut thoughts, mut has_others) = (Vec::new(), Vec::new(), false);
+    for part in content.elements() {
+        let text = |name: &str| part.get(name).and_then(Value::as_str);
+        let thought = part.get("thinking").into_iter().flat_map(Value::elements);
+        match text("type") {
+            Some(kind) if kind == "text" => texts.extend(text("text")),
+            Some(kind) if kind == "thinking" => {
+                thoughts.extend(thought.filter_map(|part| part.get("text")).filter_map(Value::as_str));
+                thoughts.extend(text("thinking"));
+            }
+            _ => has_others = true,
+        }
+    }
+    let joined = |texts: &[Str<'_>]| {
+        let mut joined = String::new();
+        Str::join(texts, &Str::EMPTY).write(&mut joined);
+        joined
+    };
+    let mut mended = if texts.is_empty() { "null".to_owned() } else { joined(&texts) };
+    if !thoughts.is_empty() && said.get("reasoning_content").is_none() {
+        mended.push_str(",\"reasoning_content\":");
+        mended.push_str(&joined(&thoughts));
+    }
+    if has_others {
+        mended.push_str(",\"content_parts\":");
+        content.write(&mut mended);
+    }
+    patches.replace(content.start()..content.end(), mended);
 }
 
 /// What the first piece of a call has to have: an id, and a type.
@@ -161,6 +196,11 @@ impl Choice {
     pub fn take(&mut self, choice: Value<'_>, id: &str, patches: &mut Patches) {
         let reason = choice.get("finish_reason").and_then(Value::as_str);
         let last = reason.is_some_and(|reason| finish_word(&reason, false).is_some());
+        mend_content(choice.get("delta"), patches);
+        // Azure leaves it out where there are only filter results. Old completions have a text in its place.
+        if choice.get("delta").is_none() && choice.get("text").is_none() {
+            put(choice, "delta", "{}", patches);
+        }
         for call in calls(choice, "delta") {
             self.call(call, id, last, patches);
         }

@@ -4,12 +4,16 @@
 //! errors, the end) is told to the caller; nothing here decides what follows from it.
 
 mod answer;
+mod differ;
+mod edit;
 mod mend;
 mod patch;
 mod request;
+mod sift;
 mod stream;
 mod usage;
 
 pub use self::answer::answer;
+pub use self::edit::edit;
 pub use self::request::{Facts, request};
 pub use self::stream::Stream;

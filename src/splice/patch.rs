@@ -16,7 +16,8 @@ impl Patches {
 
     /// Appends `text` with its spans replaced to `out`.
     pub fn apply(mut self, text: &str, out: &mut String) {
-        self.patches.sort_by_key(|(span, _)| span.start);
+        // What is inserted comes before what is taken out at the same place.
+        self.patches.sort_by_key(|(span, _)| (span.start, span.end));
         let added: usize = self.patches.iter().map(|(_, text)| text.len()).sum();
         out.reserve(text.len() + added);
         let mut at = 0;

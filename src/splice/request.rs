@@ -4,9 +4,11 @@
 
 use hashbrown::HashSet;
 
+use super::differ;
 use super::patch::Patches;
 use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str, Value, Write};
+use crate::providers::{Differences, Dropped};
 
 /// What the gateway has to know of a request, whoever will answer it.
 #[derive(Debug, Clone)]
@@ -99,18 +101,35 @@ fn duplicate(name: &str) -> Error {
     Error::bad_request(format!("Duplicate parameter: '{name}'."), name)
 }
 
-/// Appends the request to `out` as the provider is to get it: for `model`, and with the usage at the end of a stream.
-pub fn request(body: &str, facts: &Facts<'_>, model: &str, out: &mut String) {
+/// Appends the request to `out` as the provider is to get it: for `model`, with the usage at the end of a stream, and as
+/// far as the provider's dialect goes. The parameters that it does not have are returned.
+pub fn request(
+    document: &Document<'_>,
+    facts: &Facts<'_>,
+    model: &str,
+    differences: &Differences,
+    out: &mut String,
+) -> Dropped {
     let mut patches = Patches::default();
+    let mut dropped = Dropped::new();
     if let Some(place) = facts.places.model {
         if facts.model != *model {
             patches.replace(place.start()..place.end(), literal(model));
         }
-        if facts.stream && !facts.include_usage {
+        if facts.stream && !facts.include_usage && !differences.refuses.contains(&"stream_options") {
             ask_for_usage(facts.places.stream_options, place, &mut patches);
         }
     }
-    patches.apply(body, out);
+    if differences.in_parameters() {
+        differ::parameters(document, differences, &mut patches, &mut dropped);
+    }
+    if differences.in_messages() {
+        for message in facts.places.messages.into_iter().flat_map(Value::elements) {
+            differ::message(document, message, differences, &mut patches, &mut dropped);
+        }
+    }
+    patches.apply(document.text(), out);
+    dropped
 }
 
 fn ask_for_usage(options: Option<Value<'_>>, model: Value<'_>, patches: &mut Patches) {
@@ -150,12 +169,17 @@ const MAX_MEMBERS: usize = 256;
 mod tests {
     use super::{Facts, request};
     use crate::json::Document;
+    use crate::providers::Differences;
 
     fn check(body: &str, expected: &str) {
+        check_differing(&Differences::NONE, body, expected, &[]);
+    }
+
+    fn check_differing(differences: &Differences, body: &str, expected: &str, dropped: &[&str]) {
         let document = Document::parse(body.as_bytes()).unwrap();
         let facts = Facts::read(&document).unwrap();
         let mut out = String::new();
-        request(body, &facts, "up-1", &mut out);
+        assert_eq!(request(&document, &facts, "up-1", differences, &mut out), dropped, "{body}");
         assert_eq!(out, expected);
     }
 
@@ -188,6 +212,79 @@ mod tests {
             (r#"{"model":"a","stream":false,M}"#, r#"{"model":"up-1","stream":false,M}"#),
         ] {
             check(&body.replace('M', messages), &expected.replace('M', messages));
+        }
+    }
+
+    #[test]
+    fn parameters_go_and_are_renamed() {
+        let differences = Differences {
+            refuses: &["stream_options", "logprobs", "user"],
+            renames: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
+            ..Differences::NONE
+        };
+        for (body, expected, dropped) in [
+            (r#"{"user":"u","model":"a",M,"seed":1}"#, r#"{"model":"up-1",M,"random_seed":1}"#, &["user"][..]),
+            (r#"{"model":"a","logprobs":true,"n":2,M}"#, r#"{"model":"up-1","n":2,M}"#, &["logprobs"]),
+            (r#"{M,"model":"a","logprobs":false,"user":null}"#, r#"{M,"model":"up-1"}"#, &[]),
+            (
+                r#"{"model":"a","stream_options":{"include_usage":true},"stream":true,M}"#,
+                r#"{"model":"up-1","stream":true,M}"#,
+                &[],
+            ),
+            (r#"{"stream":true,"model":"a",M}"#, r#"{"stream":true,"model":"up-1",M}"#, &[]),
+            (
+                r#"{"max_tokens":9,M,"model":"a","max_completion_tokens":5}"#,
+                r#"{M,"model":"up-1","max_tokens":5}"#,
+                &["max_tokens"],
+            ),
+            (
+                r#"{"max_tokens":9,M,"model":"a","max_completion_tokens":null}"#,
+                r#"{"max_tokens":9,M,"model":"up-1"}"#,
+                &[],
+            ),
+        ] {
+            let messages = r#""messages":[{"role":"developer","content":"c","name":"n"}]"#;
+            check_differing(&differences, &body.replace('M', messages), &expected.replace('M', messages), dropped);
+        }
+    }
+
+    #[test]
+    fn messages_are_put_as_the_provider_takes_them() {
+        let differences = Differences {
+            message_refuses: &["name", "refusal", "annotations", "reasoning_content", "reasoning_details"],
+            knows_developer: false,
+            short_ids: true,
+            thoughts_in_content: true,
+            ..Differences::NONE
+        };
+        let thinking = |rest: &str| {
+            format!(r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":"\u0074"}}]}}{rest}]"#)
+        };
+        for (message, expected, dropped) in [
+            (
+                r#""name":"x","role":"developer","content":"c""#,
+                r#""role":"system","content":"c""#.to_owned(),
+                &["messages[].name"][..],
+            ),
+            (r#""role":"assistant","refusal":null,"annotations":[]"#, r#""role":"assistant""#.to_owned(), &[]),
+            (
+                r#""tool_calls":[{"id":"call_1"},{"id":"abcDEF123"}],"role":"assistant""#,
+                r#""tool_calls":[{"id":"9gD2Dimct"},{"id":"abcDEF123"}],"role":"assistant""#.to_owned(),
+                &[],
+            ),
+            (r#""role":"tool","tool_call_id":"call_1""#, r#""role":"tool","tool_call_id":"9gD2Dimct""#.to_owned(), &[]),
+            (r#""reasoning_content":"\u0074","content":"c""#, thinking(r#",{"type":"text","text":"c"}"#), &[]),
+            (r#""content":null,"reasoning_content":"\u0074""#, thinking(""), &[]),
+            (r#""reasoning_content":"\u0074""#, thinking(""), &[]),
+            (r#""content":[{"type":"x"}],"reasoning_content":"\u0074""#, thinking(r#",{"type":"x"}"#), &[]),
+            (
+                r#""content":"c","reasoning_content":"t","reasoning_details":[{"format":"anthropic"}]"#,
+                r#""content":"c""#.to_owned(),
+                &["messages[].reasoning_content", "messages[].reasoning_details"],
+            ),
+        ] {
+            let body = |message: &str| format!(r#"{{"model":"up-1","messages":[{{{message}}},{{{message}}}]}}"#);
+            check_differing(&differences, &body(message), &body(&expected), dropped);
         }
     }
 

@@ -68,6 +68,24 @@ fn what_is_dropped_is_named() {
 }
 
 #[test]
+fn the_operator_changes_parameters_for_each_target() {
+    let body = r#"{"model":"edited","user":"u","messages":[{"role":"user","content":"x"}],"seed":1,"stream":true}"#;
+    let outcome = ran(Script::post(body).answered([bare(503), Kind::Anthropic.good(true)]));
+    let spliced = r#"{"model":"gpt-up","top_k":5,"messages":[{"role":"user","content":"x"}],"seed":1,"stream":true}"#;
+    assert_eq!(outcome.sent[0].body, spliced);
+    let translated: serde_json::Value = serde_json::from_str(&outcome.sent[1].body).unwrap();
+    assert_eq!(translated["max_tokens"], 7, "{translated}");
+    assert_eq!(outcome.headers.text("x-gateway-dropped").as_deref(), Some("seed"));
+}
+
+#[test]
+fn a_strict_target_refuses_what_a_row_would_drop() {
+    let body = r#"{"model":"edited","messages":[{"role":"user","content":"x"}],"logprobs":true}"#;
+    let outcome = ran(Script::post(body));
+    assert_eq!((outcome.status, error(&outcome)["param"].as_str()), (400, Some("logprobs")));
+}
+
+#[test]
 fn an_openai_provider_is_quoted_in_its_own_terms() {
     let own = r#"{"error":{"message":"m","type":"t","param":"messages[0]","code":"c"}}"#;
     for status in [400, 409, 422, 429, 500, 502, 503] {

@@ -7,7 +7,7 @@ use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
 use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value as Node, Write};
 use model_gateway::providers::openai::OpenAi;
-use model_gateway::providers::{Failure, Kind as _, Speech, Target, Translator, find};
+use model_gateway::providers::{Differences, Failure, KINDS, Kind as _, Speech, Target, Translator, find};
 use model_gateway::splice::{self, Facts, Stream};
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -138,7 +138,7 @@ pub fn splice_request(bytes: &[u8]) {
     let Ok(document) = Document::parse(bytes) else { return };
     let Ok(facts) = Facts::read(&document) else { return };
     let mut out = String::new();
-    splice::request(document.text(), &facts, "up \"1\"", &mut out);
+    splice::request(&document, &facts, "up \"1\"", &Differences::NONE, &mut out);
     let sent = Document::parse(out.as_bytes()).unwrap();
     let told = Facts::read(&sent).unwrap();
     assert!(told.model == *"up \"1\"");
@@ -148,6 +148,14 @@ pub fn splice_request(bytes: &[u8]) {
         others.map(|(name, value)| format!("{}:{}", name.escaped(), value.raw())).collect()
     };
     assert_eq!(others(sent.root()), others(document.root()));
+    for kind in KINDS {
+        out.clear();
+        let dropped = splice::request(&document, &facts, "up \"1\"", kind.differences(), &mut out);
+        let sent = Document::parse(out.as_bytes()).unwrap_or_else(|invalid| panic!("{}: {invalid}", kind.name()));
+        assert!(dropped.iter().all(
+            |name| sent.root().get(name).is_none() || kind.differences().renames.iter().any(|(_, new)| new == name)
+        ));
+    }
 }
 
 /// Anthropic's stream says the same however the bytes come, and an OpenAI client can read it.

@@ -16,6 +16,7 @@ pub fn config() -> Value {
             "openai": {"kind": "openai", "api_key": "${KEY_O}", "base_url": "https://one.example/v1"},
             "openai-2": {"kind": "openai", "base_url": "http://10.0.0.7:8000/base/v1"},
             "anthropic": {"kind": "anthropic", "api_key": "${KEY_A}"},
+            "groq": {"kind": "groq", "base_url": "https://one.example/v1"},
             "anthropic-2": {"kind": "anthropic", "api_key": "${KEY_A2}", "base_url": "https://two.example:8443/proxy"},
         },
         "models": {
@@ -24,6 +25,10 @@ pub fn config() -> Value {
             "o2": model("openai-2", "gpt-up-2", &[]), "a2": model("anthropic-2", "claude-up-2", &[]),
             "lab/q": model("openai", o, &[]),
             "strict": {"targets": [{"provider": "anthropic", "model": a, "strict": true}]},
+            "edited": {"targets": [
+                {"provider": "groq", "model": o, "drop": ["user", "stream_options"], "set": {"top_k": 5}, "strict": true},
+            ], "fallbacks": ["edited-a"]},
+            "edited-a": {"targets": [{"provider": "anthropic", "model": a, "default": {"max_tokens": 7}, "drop": ["seed"]}]},
         },
     })
 }

@@ -110,7 +110,7 @@ pub fn check_models(filters: &mut dyn Filters) {
         serde_json::from_str::<Value>(&outcome.body).unwrap()
     };
     let model = |name: &str| json!({"id": name, "object": "model", "created": NOW, "owned_by": "model-gateway"});
-    let names = ["a", "a-a", "a-o", "a2", "lab/q", "o", "o-a", "o-o", "o2", "strict"];
+    let names = ["a", "a-a", "a-o", "a2", "edited", "edited-a", "lab/q", "o", "o-a", "o-o", "o2", "strict"];
     assert_eq!(get("/v1/models"), json!({"object": "list", "data": names.map(model)}));
     assert_eq!(get("/v1/models?limit=1"), get("/v1/models"));
     for (path, name) in [("o", "o"), ("lab/q", "lab/q"), ("lab%2Fq", "lab/q"), ("lab%2fq?x", "lab/q")] {

@@ -5,7 +5,7 @@ use super::super::headers::to_provider;
 use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
-use crate::config::{Config, Mistake, Provider};
+use crate::config::{Config, Edits, Mistake, Provider};
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
@@ -132,20 +132,31 @@ impl Attempt {
         let kind = self.upstream.kind;
         let target =
             Target { stream: course.plan.stream, settings: &self.upstream.settings, ..Target::new(&course.hop.model) };
-        let mut out = String::new();
         // The gateway position has checked it: it does parse.
-        let document = Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, invalid.to_string()))?;
-        match kind.speech() {
-            Speech::OpenAi => splice::request(document.text(), &Facts::read(&document)?, target.model, &mut out),
-            Speech::Native(translator) => {
-                course.dropped = translator.request(&openai::request(&document)?, &target, &mut out)?;
-                if let Some(dropped) = course.dropped.first().filter(|_| course.hop.strict) {
-                    let message = format!("Unsupported parameter: '{dropped}' is not supported with this model.");
-                    let code = Some("unsupported_parameter".to_owned());
-                    return Err(Error { code, ..Error::bad_request(message, dropped) });
-                }
+        let parse = |body| Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, format!("{invalid}")));
+        let mut edited = String::new();
+        let unwanted = match &course.hop.edits {
+            Some(edits) => splice::edit(&parse(body)?, edits, &mut edited),
+            None => Vec::new(),
+        };
+        let document = parse(if course.hop.edits.is_some() { edited.as_bytes() } else { body })?;
+        let mut out = String::new();
+        let dropped = match kind.speech() {
+            Speech::OpenAi => {
+                let mut facts = Facts::read(&document)?;
+                // The operator knows that this provider must not be asked.
+                facts.include_usage |= unasked(course.hop.edits.as_deref());
+                splice::request(&document, &facts, target.model, kind.differences(), &mut out)
             }
+            Speech::Native(translator) => translator.request(&openai::request(&document)?, &target, &mut out)?,
+        };
+        if let Some(dropped) = dropped.first().filter(|_| course.hop.strict) {
+            let message = format!("Unsupported parameter: '{dropped}' is not supported with this model.");
+            let code = Some("unsupported_parameter".to_owned());
+            return Err(Error { code, ..Error::bad_request(message, dropped) });
         }
+        // What the operator has taken out is no reason to refuse.
+        course.dropped = [dropped, unwanted].concat();
         let mut step = Step::go();
         step.set(":path", format!("{}{}", self.upstream.base_path, kind.path(&target)));
         step.set(":authority", self.upstream.authority.as_str());
@@ -161,6 +172,11 @@ impl Attempt {
         step.body = Some(out);
         Ok(step)
     }
+}
+
+/// Whether the usage of a stream is not to be asked for.
+fn unasked(edits: Option<&Edits>) -> bool {
+    edits.is_some_and(|edits| edits.drop.iter().any(|name| name == "stream_options"))
 }
 
 impl Course {

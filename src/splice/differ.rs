@@ -1,0 +1,123 @@
+//! A request for a provider whose dialect is not quite OpenAI's.
+
+use super::patch::Patches;
+use super::request::literal;
+use super::sift::{Fate, makes_room, sift};
+use crate::json::{Document, Kind, Value, Write};
+use crate::providers::{Differences, Dropped, says_nothing};
+
+/// Changes the parameters. What is lost is named in `dropped`.
+pub(super) fn parameters(
+    document: &Document<'_>,
+    differences: &Differences,
+    patches: &mut Patches,
+    dropped: &mut Dropped,
+) {
+    let (root, renames) = (document.root(), differences.renames);
+    sift(document, root, patches, |name, value| {
+        let name = name.decode();
+        let is_lost = differences.refuses.contains(&&*name) || makes_room(root, &name, renames.iter().copied());
+        if is_lost {
+            if !value.is_null() && !says_nothing(&name, value) {
+                dropped.push(name.into_owned());
+            }
+            return Fate::Goes;
+        }
+        match renames.iter().find(|(old, _)| *old == name) {
+            Some(_) if value.is_null() => Fate::Goes,
+            Some((_, new)) => Fate::Renamed(new),
+            None => Fate::Stays,
+        }
+    });
+}
+
+/// Changes a message. What is lost is named in `dropped`, once.
+pub(super) fn message(
+    document: &Document<'_>,
+    message: Value<'_>,
+    differences: &Differences,
+    patches: &mut Patches,
+    dropped: &mut Dropped,
+) {
+    let role = message.get("role");
+    if let Some(role) =
+        role.filter(|role| !differences.knows_developer && role.as_str().is_some_and(|role| role == *"developer"))
+    {
+        patches.replace(role.start()..role.end(), "\"system\"");
+    }
+    if differences.short_ids {
+        let calls = message.get("tool_calls").into_iter().flat_map(Value::elements);
+        for id in calls.filter_map(|call| call.get("id")).chain(message.get("tool_call_id")) {
+            shorten(id, patches);
+        }
+    }
+    let thought = own_thought(message, differences);
+    let content = message.get("content");
+    // The thought moves into the content, or becomes it.
+    if let Some((thought, place)) = thought.zip(content.or(thought)) {
+        patches.replace(place.start()..place.end(), with_thought(thought, content));
+    }
+    sift(document, message, patches, |name, value| {
+        if thought.is_some() && *name == *"reasoning_content" {
+            return if content.is_some() { Fate::Goes } else { Fate::Renamed("content") };
+        }
+        if !differences.message_refuses.iter().any(|refused| *name == **refused) {
+            return Fate::Stays;
+        }
+        let says_something = !value.is_null() && (value.kind() != Kind::Array || value.elements().next().is_some());
+        let path = format!("messages[].{}", name.escaped());
+        if says_something && !dropped.contains(&path) {
+            dropped.push(path);
+        }
+        Fate::Goes
+    });
+}
+
+/// What the provider itself thought before, if it is to see it again. Thoughts of others come with details that say whose
+/// they are.
+fn own_thought<'a>(message: Value<'a>, differences: &Differences) -> Option<Value<'a>> {
+    let thought = message.get("reasoning_content").filter(|_| differences.thoughts_in_content)?;
+    let is_foreign = message.get("reasoning_details").is_some_and(|details| details.elements().next().is_some());
+    thought.as_str().filter(|text| !is_foreign && !text.is_empty()).map(|_| thought)
+}
+
+/// `content` as a list that begins with the `thought`.
+fn with_thought(thought: Value<'_>, content: Option<Value<'_>>) -> String {
+    let mut list = format!(r#"[{{"type":"thinking","thinking":[{{"type":"text","text":{}}}]}}"#, thought.raw());
+    match content {
+        Some(text) if text.as_str().is_some_and(|text| !text.is_empty()) => {
+            list.push_str(r#",{"type":"text","text":"#);
+            text.write(&mut list);
+            list.push('}');
+        }
+        Some(parts) => parts.elements().for_each(|part| {
+            list.push(',');
+            part.write(&mut list);
+        }),
+        None => {}
+    }
+    list.push(']');
+    list
+}
+
+/// Gives a call's id nine letters and digits, the same ones for the same id.
+fn shorten(id: Value<'_>, patches: &mut Patches) {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let Some(said) = id.as_str() else { return };
+    let said = said.decode();
+    if said.len() == 9 && said.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return;
+    }
+    // FNV-1a
+    let mut hash = said
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let short: String = (0..9)
+        .map(|_| {
+            let digit = DIGITS.get((hash % 62) as usize).copied().unwrap_or(b'0');
+            hash /= 62;
+            char::from(digit)
+        })
+        .collect();
+    patches.replace(id.start()..id.end(), literal(&short));
+}
