@@ -4,8 +4,10 @@
 pub mod anthropic;
 mod azure;
 mod classify;
+pub mod cohere;
 mod compatible;
 mod differences;
+pub mod ollama;
 pub mod openai;
 mod others;
 
@@ -18,7 +20,8 @@ use crate::error::Error;
 use crate::json::{Document, Value};
 
 /// Those with a file of their own. To add one: a file here, a line in this list, vectors, a row in README.
-const FILES: &[&dyn Kind] = &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic];
+const FILES: &[&dyn Kind] =
+    &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic, &cohere::Cohere, &ollama::Ollama];
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();
