@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | `request.json`, an OpenAI client's | `upstream.json` and `dropped.txt` (absent: nothing), or `refused.json` |
 //! | `response.json`, the provider's | `client.json`, or `refused.json` |
-//! | `stream.in`, the provider's bytes | `stream.out`, however the bytes are cut |
-//! | `error.json`, status and body of the provider | `error.out.json` |
+//! | `stream.in`, the provider's bytes (for Amazon's frames: lines of type, name and payload) | `stream.out`, however they are cut |
+//! | `error.json`, status, body and `x-amzn-errortype` (`name`) of the provider | `error.out.json` |
 //!
 //! `request.json` names the provider's model; `SOURCE` says where the case is from. `UPDATE=1 cargo test --test vectors`
 //! writes what comes out into the files: read the diff.
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::error::Error;
+use model_gateway::frame::eventstream;
 use model_gateway::json::Document;
 use model_gateway::providers::{self, Kind, Speech, Target, Translator};
 use serde_json::{Value, json};
@@ -81,7 +82,8 @@ impl Case<'_> {
                 self.replay_response(translator, &response, &envelope);
             }
             if let Some(stream) = stream {
-                self.replay_stream(translator, stream.as_bytes(), &envelope);
+                let framed = translator.is_stream("application/vnd.amazon.eventstream").then(|| frames(&stream));
+                self.replay_stream(translator, framed.as_deref().unwrap_or(stream.as_bytes()), &envelope);
             }
         }
         if let Some(error) = error {
@@ -89,8 +91,8 @@ impl Case<'_> {
             let body = error["body"].as_str().map_or_else(|| error["body"].to_string(), str::to_owned);
             let document = Document::parse(body.as_bytes()).ok();
             let status = error["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
-            let told =
-                kind.error(&providers::Failure { status, body: document.as_ref().map(Document::root), name: None });
+            let (body, name) = (document.as_ref().map(Document::root), error["name"].as_str());
+            let told = kind.error(&providers::Failure { status, body, name });
             self.expect_json("error.out.json", &reply(&told));
         }
     }
@@ -178,6 +180,18 @@ impl Case<'_> {
     fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.folder.join(name)).ok()
     }
+}
+
+/// Amazon's frames: `event messageStart {"role": ...}` on each line.
+fn frames(lines: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let mut words = line.splitn(3, ' ');
+        let [kind, name, payload] = [(); 3].map(|()| words.next().unwrap());
+        let headers = [(&*format!(":{kind}-type"), name), (":message-type", kind)];
+        eventstream::write(&headers, payload.as_bytes(), &mut bytes);
+    }
+    bytes
 }
 
 /// What the client sees of a stream whose bytes come in these chunks.

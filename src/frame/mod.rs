@@ -1,3 +1,4 @@
 //! From bytes to frames. Knows nothing of JSON, and nothing of LLMs.
 
+pub mod eventstream;
 pub mod sse;

@@ -1,9 +1,11 @@
 //! How providers speak. One file per native provider; one list, [`KINDS`]. None knows another, nor any client.
 
 pub mod anthropic;
+pub mod bedrock;
 mod classify;
 pub mod openai;
 mod others;
+mod structured;
 
 use core::fmt::Debug;
 
@@ -12,7 +14,7 @@ use crate::error::Error;
 use crate::json::{Document, Value};
 
 /// Every kind that an operator can name. To add one: a file here, a line in this list, vectors, a row in README.
-pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic];
+pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic, &bedrock::Bedrock];
 
 /// The kind with that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
