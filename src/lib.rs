@@ -1,4 +1,8 @@
 //! Model Gateway: an Envoy filter that turns any Envoy into an LLM gateway.
+//!
+//! All but `shell` is the core: it has no sockets, no files, no threads, no clock, no randomness, no logging and no global
+//! state, it does not name proxy-wasm, and it cannot panic. Bytes, headers and the time come in; what the host is to do
+//! comes out. ARCHITECTURE.md has the map.
 
 pub mod chat;
 pub mod clients;

@@ -76,6 +76,26 @@ fn check_is_content_with_the_bundled_file() {
 }
 
 #[test]
+fn check_is_content_with_every_example_and_with_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Folder::new("examples");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+    folder.write("readme.yaml", yaml);
+    let mut files = vec![folder.path().join("readme.yaml")];
+    for example in fs::read_dir(root.join("examples")).unwrap() {
+        let example = example.unwrap().path();
+        assert!(example.join("README.md").exists(), "{} has no README.md", example.display());
+        files.extend(Some(example.join("gateway.yaml")).filter(|file| file.exists()));
+    }
+    assert!(files.len() > 1);
+    for file in files {
+        let output = command(root).arg("check").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn schema_is_printed_as_json() {
     let output = command(Path::new(".")).arg("schema").output().unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use model_gateway::config::{BaseUrl, File};
-use model_gateway::providers::{KINDS, Speech, Target, find};
+use model_gateway::providers::{KINDS, Settings, Speech, Target, find};
 
 /// Fails with everything that `wrong` finds with any kind.
 fn check(wrong: impl Fn(&'static dyn model_gateway::providers::Kind) -> Option<String>) {
@@ -30,17 +30,24 @@ fn names_are_plain_and_stand_for_one_kind() {
 
 #[test]
 fn requests_have_somewhere_to_go() {
-    check(|kind| kind.base_url().parse::<BaseUrl>().err().map(|why| format!("{}: {why}", kind.base_url())));
+    let settings =
+        Settings { api_version: Some("v1".to_owned()), project: Some("p".to_owned()), region: Some("r".to_owned()) };
+    let target = Target { settings: &settings, ..Target::new("m") };
     check(|kind| {
-        let path = kind.path(&Target { model: "m" });
+        let url = kind.base_url()?.replace("{region}", "eu-west-1").replace("{project}", "p");
+        url.parse::<BaseUrl>().err().map(|why| format!("{url}: {why}"))
+    });
+    check(|kind| {
+        let path = kind.path(&target);
         (!path.starts_with('/')).then(|| format!("its path is {path}"))
     });
     check(|kind| {
-        let headers = kind.headers().iter().map(|(name, _)| *name).chain([kind.credential("secret").0]);
-        let loud = headers.into_iter().find(|name| name.chars().any(|c| c.is_ascii_uppercase()));
-        loud.map(|name| format!("{name}: Envoy wants header names in lower case"))
+        let (name, value) = kind.credential("secret");
+        let headers = kind.headers(&target).into_iter().map(|(name, _)| name).chain([name]);
+        let loud = headers.filter(|name| name.chars().any(|c| c.is_ascii_uppercase())).collect::<Vec<_>>();
+        (!loud.is_empty() || !value.contains("secret"))
+            .then(|| format!("its credential is lost, or not in lower case: {loud:?}"))
     });
-    check(|kind| (!kind.credential("secret").1.contains("secret")).then(|| "its credential goes nowhere".to_owned()));
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The native command.
 
+// Cargo builds it for the tests of every target; where there is no system to run it on, it is empty.
+#![cfg_attr(target_family = "wasm", no_main)]
+#![cfg(not(target_family = "wasm"))]
+
 mod load;
 mod mock;
 mod render;

@@ -13,6 +13,7 @@ mod endpoint;
 mod gateway;
 mod headers;
 mod relay;
+mod retry_after;
 mod single;
 mod step;
 

@@ -1,5 +1,6 @@
 //! Text in its escaped form.
 
+use core::cmp::Ordering;
 use std::borrow::Cow;
 
 /// A string's text as JSON writes it between the quotes, so that it can go from one document into another as it stands.
@@ -115,7 +116,13 @@ impl<'a> Str<'a> {
 
 impl PartialEq<str> for Str<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.escaped.as_ref() == other && !other.contains('\\') || self.decode() == other
+        let has_escape = || memchr::memchr(b'\\', self.escaped.as_bytes()).is_some();
+        match self.escaped.len().cmp(&other.len()) {
+            Ordering::Equal => *self.escaped == *other && !has_escape(),
+            // An escape is longer than what it stands for.
+            Ordering::Greater => has_escape() && *self.decode() == *other,
+            Ordering::Less => false,
+        }
     }
 }
 
@@ -247,5 +254,6 @@ mod tests {
         assert!(Str::of_literal(r#""\u0061b""#).unwrap() == *"ab");
         assert!(Str::of_literal(r#""a\\b""#).unwrap() == *"a\\b");
         assert!(Str::of_literal(r#""a\\b""#).unwrap() != *"a\\\\b");
+        assert!(Str::of_literal(r#""\u00e9""#).unwrap() != *"\\u00e9");
     }
 }

@@ -159,6 +159,8 @@ def configuration(port, admin, provider):
     for kind, native in KINDS.items():
         other = next(name for name in KINDS if name != kind)
         models[kind] = {"targets": [{"provider": kind, "model": native}]}
+        # What README's snippets ask for.
+        models[native] = models[kind]
         # By the client's word: its header reaches both targets, and means one of them.
         models[f"{kind}-told"] = {
             "targets": [{"provider": other, "model": f"{KINDS[other]}-told"}],

@@ -2,6 +2,7 @@
 
 use super::super::headers::to_client;
 use super::super::relay::{Relay, break_off, classify};
+use super::super::retry_after::retry_after;
 use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
@@ -221,17 +222,6 @@ fn is_stream(speech: Speech, media_type: &str) -> bool {
         Speech::OpenAi => media_type == "text/event-stream",
         Speech::Native(translator) => translator.is_stream(media_type),
     }
-}
-
-/// How long the provider asks to be left alone, in milliseconds. Azure and OpenAI send `retry-after-ms`; fractions of
-/// seconds are sent too.
-fn retry_after(host: &dyn Host) -> Option<u64> {
-    let number = |name| {
-        let number = host.header(name)?.trim().parse::<f64>().ok()?;
-        (0.0..1e9).contains(&number).then_some(number)
-    };
-    let milliseconds = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
-    Some(milliseconds as u64)
 }
 
 /// The most that may come before the first content of a stream.

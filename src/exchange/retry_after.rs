@@ -1,0 +1,109 @@
+//! How long a provider asks to be left alone.
+
+use super::step::Host;
+
+/// In milliseconds. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after` has seconds, fractions of them too,
+/// or a date (RFC 9110, section 10.2.3).
+pub(super) fn retry_after(host: &dyn Host) -> Option<u64> {
+    let milliseconds = host.header("retry-after-ms").and_then(|value| number(&value));
+    milliseconds
+        .or_else(|| {
+            let value = host.header("retry-after")?;
+            number(&value).map(|seconds| seconds * 1000.0).or_else(|| {
+                let then = seconds_since_1970(&value)? * 1000;
+                Some(then.saturating_sub(host.now()) as f64)
+            })
+        })
+        .map(|milliseconds| milliseconds as u64)
+}
+
+/// A sane length of time: anything over some 30 years is none.
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number| (0.0..1e12).contains(number))
+}
+
+/// `IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT`, as in `Sun, 06 Nov 1994 08:49:37 GMT`. The two obsolete forms
+/// of RFC 9110 are sent by nobody.
+fn seconds_since_1970(date: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = date.trim().split_once(", ")?.1.split(' ');
+    let mut number = || words.next().map(str::to_owned);
+    let (day, month, year, time) = (number()?, number()?, number()?, number()?);
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let mut clock = time.split(':').map(|part| part.parse::<u64>().ok());
+    let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
+    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    // Days by the civil calendar, years taken to begin in March:
+    // https://howardhinnant.github.io/date_algorithms.html#days_from_civil
+    let years = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (years / 400, years % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some(days.checked_sub(719_468)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{retry_after, seconds_since_1970};
+    use crate::exchange::{Headers, Host};
+
+    struct Answer(&'static [(&'static str, &'static str)]);
+
+    impl Host for Answer {
+        fn now(&self) -> u64 {
+            784_111_770_500
+        }
+
+        fn seed(&self) -> u64 {
+            0
+        }
+
+        fn header(&self, name: &str) -> Option<String> {
+            self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        }
+
+        fn headers(&self) -> Headers {
+            Headers::new()
+        }
+
+        fn property(&self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        for (headers, expected) in [
+            (&[("retry-after", "7")][..], Some(7000)),
+            (&[("retry-after", " 0.25 ")], Some(250)),
+            (&[("retry-after", "7"), ("retry-after-ms", "31")], Some(31)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(6500)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")], Some(0)),
+            (&[("retry-after", "-1")], None),
+            (&[("retry-after", "soon")], None),
+            (&[("retry-after", "NaN")], None),
+            (&[], None),
+        ] {
+            assert_eq!(retry_after(&Answer(headers)), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn dates_are_counted_from_1970() {
+        for (date, seconds) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
+            ("Fri, 01 Mar 2024 00:00:00 GMT", Some(1_709_251_200)),
+            ("Sat, 21 Nov 2026 12:00:00 GMT", Some(1_795_262_400)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+            ("Sun, 06 Nov 1994", None),
+        ] {
+            assert_eq!(seconds_since_1970(date), seconds, "{date}");
+        }
+    }
+}
