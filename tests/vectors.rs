@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | `request.json`, an OpenAI client's | `upstream.json` and `dropped.txt` (absent: nothing), or `refused.json` |
 //! | `response.json`, the provider's | `client.json`, or `refused.json` |
-//! | `stream.in`, the provider's bytes | `stream.out`, however the bytes are cut |
-//! | `error.json`, status and body of the provider | `error.out.json` |
+//! | `stream.in`, the provider's bytes (for Amazon's frames: lines of type, name and payload) | `stream.out`, however they are cut |
+//! | `error.json`, status, body and `x-amzn-errortype` (`name`) of the provider | `error.out.json` |
 //!
 //! `request.json` names the provider's model; `SOURCE` says where the case is from. `UPDATE=1 cargo test --test vectors`
 //! writes what comes out into the files: read the diff.
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::error::Error;
+use model_gateway::frame::eventstream;
 use model_gateway::json::{Document, Value as Node};
 use model_gateway::providers::{self, Dropped, Kind, Speech, Target, Translator};
 use model_gateway::splice::{self, Facts};
@@ -80,15 +81,20 @@ impl Case<'_> {
             self.replay_response(kind, &response, &envelope);
         }
         if let Some(stream) = stream {
-            self.replay_stream(kind, stream.as_bytes(), &envelope);
+            let binary = |translator: &dyn Translator| translator.is_stream("application/vnd.amazon.eventstream");
+            let framed = match kind.speech() {
+                Speech::Native(translator) if binary(translator) => frames(&stream),
+                _ => stream.into_bytes(),
+            };
+            self.replay_stream(kind, &framed, &envelope);
         }
         if let Some(error) = error {
             let error = parse(&error);
             let body = error["body"].as_str().map_or_else(|| error["body"].to_string(), str::to_owned);
             let document = Document::parse(body.as_bytes()).ok();
             let status = error["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap();
-            let told =
-                kind.error(&providers::Failure { status, body: document.as_ref().map(Document::root), name: None });
+            let (body, name) = (document.as_ref().map(Document::root), error["name"].as_str());
+            let told = kind.error(&providers::Failure { status, body, name });
             self.expect_json("error.out.json", &reply(&told));
         }
     }
@@ -194,6 +200,18 @@ fn said(kind: &dyn Kind, document: &Document<'_>, model: &str, out: &mut String)
 /// An error inside a 200.
 fn inside(kind: &dyn Kind, error: Node<'_>) -> Error {
     kind.error(&providers::Failure { status: 200, body: Some(error), name: None })
+}
+
+/// Amazon's frames: `event messageStart {"role": ...}` on each line.
+fn frames(lines: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let mut words = line.splitn(3, ' ');
+        let [kind, name, payload] = [(); 3].map(|()| words.next().unwrap());
+        let headers = [(&*format!(":{kind}-type"), name), (":message-type", kind)];
+        eventstream::write(&headers, payload.as_bytes(), &mut bytes);
+    }
+    bytes
 }
 
 /// What the client sees of a stream whose bytes come in these chunks.

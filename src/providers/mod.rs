@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 mod azure;
+pub mod bedrock;
 mod classify;
 pub mod cohere;
 mod compatible;
@@ -10,6 +11,7 @@ mod differences;
 pub mod ollama;
 pub mod openai;
 mod others;
+mod structured;
 
 use core::fmt::Debug;
 
@@ -21,7 +23,7 @@ use crate::json::{Document, Value};
 
 /// Those with a file of their own. To add one: a file here, a line in this list, vectors, a row in README.
 const FILES: &[&dyn Kind] =
-    &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic, &cohere::Cohere, &ollama::Ollama];
+    &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic, &bedrock::Bedrock, &cohere::Cohere, &ollama::Ollama];
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();

@@ -16,6 +16,10 @@ pub struct Recording {
     pub status: u16,
     pub request: Value,
     pub body: String,
+    /// A body that is no text.
+    pub bytes: Vec<u8>,
+    /// `x-amzn-errortype`
+    pub error_name: Option<String>,
 }
 
 /// All recordings of an `endpoint` whose provider is `wanted`, by name.
@@ -36,6 +40,8 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
             provider: text(&recording["provider"]),
             status: recording["response"]["status"].as_u64().unwrap().try_into().unwrap(),
             body: text(&recording["response"]["body_text"]),
+            bytes: base64(recording["response"]["body_base64"].as_str().unwrap_or_default()),
+            error_name: recording["response"]["headers"]["x-amzn-errortype"].as_str().map(str::to_owned),
             request: recording["request"]["body"].take(),
         })
     });
@@ -47,6 +53,20 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
 /// Where to cut a stream of so many bytes in two: everywhere, or at some fifty places of a long one.
 pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(if length <= 3072 { 1 } else { 1 + length / 50 })
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for six in text.chars().filter(|c| *c != '=').map(|c| ALPHABET.find(c).unwrap()) {
+        bits = bits << 6 | six as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
 }
 
 fn folder() -> PathBuf {

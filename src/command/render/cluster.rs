@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use model_gateway::config::{BaseUrl, Provider};
+use model_gateway::providers::Signing;
 use serde_json::{Value, json};
 
 use super::{Render, extension, host_and_port, typed, wasm};
@@ -68,14 +69,36 @@ fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
         json!({
             choice: versions,
             "common_http_protocol_options": { "idle_timeout": idle },
-            "http_filters": [
-                wasm::provider(render, &provider.name),
-                extension(
-                    "envoy.filters.http.upstream_codec",
-                    "filters.http.upstream_codec.v3.UpstreamCodec",
-                    json!({}),
-                ),
-            ],
+            "http_filters": filters(render, provider),
+        }),
+    )
+}
+
+/// What a request passes on its way out, the last of them Envoy's own.
+fn filters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
+    let codec =
+        extension("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
+    let module = wasm::provider(render, &provider.name);
+    match provider.kind.signing() {
+        Signing::Aws(service) if provider.api_key.is_none() => vec![module, aws_signing(service, provider), codec],
+        _ => vec![module, codec],
+    }
+}
+
+/// Signs what the module made of a request, on every attempt anew. Credentials are Envoy's to find: from its environment,
+/// a profile, a web identity, the container or the instance, in that order.
+fn aws_signing(service: &str, provider: &Provider) -> Value {
+    let exact = UNSIGNED.iter().map(|name| json!({ "exact": name }));
+    let prefixes = UNSIGNED_PREFIXES.iter().map(|prefix| json!({ "prefix": prefix }));
+    extension(
+        "envoy.filters.http.aws_request_signing",
+        "filters.http.aws_request_signing.v3.AwsRequestSigning",
+        json!({
+            "service_name": service,
+            "region": provider.settings.region,
+            // The body is there already, and a signature of it is what keeps it as it is.
+            "use_unsigned_payload": false,
+            "match_excluded_headers": exact.chain(prefixes).collect::<Vec<_>>(),
         }),
     )
 }
@@ -105,3 +128,7 @@ fn ip(server: &BaseUrl) -> Option<IpAddr> {
 }
 
 const UNLIMITED: u32 = 1_000_000;
+
+/// Headers that are not signed: Envoy, or a proxy on the way, may still change them.
+const UNSIGNED: &[&str] = &["accept", "baggage", "traceparent", "tracestate", "user-agent", "x-request-id"];
+const UNSIGNED_PREFIXES: &[&str] = &["x-b3-", "x-envoy-", "x-forwarded-", "x-gateway-"];

@@ -1,0 +1,203 @@
+//! Complete answers, and what streams have in common with them.
+//!
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax>
+
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+use crate::error::Error;
+use crate::json::{Kind, Str, Value};
+
+/// Reads a complete answer.
+pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
+    let content = body.path(&["output", "message", "content"]).filter(|content| content.kind() == Kind::Array);
+    let content = content.ok_or_else(|| Error::bad_answer("the provider's answer has no content"))?;
+    let native =
+        text(body, "stopReason").ok_or_else(|| Error::bad_answer("the provider's answer has no stopReason"))?;
+    let mut parts = Vec::new();
+    content.elements().for_each(|block| read_block(block, &mut parts));
+    let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    Ok(Answer {
+        id: Str::EMPTY,
+        choices: vec![Choice { parts, finish: finish(native, calls)? }],
+        usage: body.get("usage").and_then(usage),
+        service_tier: tier(body),
+    })
+}
+
+/// Each block has one member, whose name says what it is. Tools that Bedrock ran itself and their results are none of the
+/// client's, and there may be new kinds at any time.
+fn read_block<'a>(block: Value<'a>, parts: &mut Vec<Part<'a>>) {
+    if let Some(text) = text(block, "text").filter(|text| !text.is_empty()) {
+        parts.push(Part::Text(text.into()));
+    }
+    // Text that stands on sources.
+    let cited = block.path(&["citationsContent", "content"]);
+    let cited = cited.into_iter().flat_map(Value::elements).filter_map(|part| text(part, "text"));
+    parts.extend(cited.map(|text| Part::Text(text.into())));
+    if let Some(thought) = block.get("reasoningContent") {
+        if let Some(said) = thought.get("reasoningText") {
+            let signature = text(said, "signature").filter(|signature| !signature.is_empty());
+            parts.push(Part::Thinking { text: text(said, "text").unwrap_or_default(), signature });
+        }
+        parts.extend(text(thought, "redactedContent").map(Part::RedactedThinking));
+    }
+    if let Some(call) = block.get("toolUse").filter(|call| !is_servers(*call)) {
+        let (Some(id), Some(name)) = (text(call, "toolUseId"), text(call, "name")) else { return };
+        let arguments = match call.get("input").filter(|input| input.kind() == Kind::Object) {
+            Some(input) => Arguments::Object(input),
+            None => Arguments::Text(Str::plain("{}")),
+        };
+        parts.push(Part::ToolCall(ToolCall { id, name, arguments, signature: None }));
+    }
+}
+
+/// Whether Bedrock runs the tool itself.
+pub(super) fn is_servers(call: Value<'_>) -> bool {
+    text(call, "type").is_some_and(|kind| kind == "server_tool_use")
+}
+
+/// The text of member `name`.
+pub(super) fn text<'a>(object: Value<'a>, name: &str) -> Option<Str<'a>> {
+    object.get(name).and_then(Value::as_str)
+}
+
+/// How it was scheduled and charged: `serviceTier: {"type"}`.
+pub(super) fn tier<'a>(holder: Value<'a>) -> Option<Str<'a>> {
+    text(holder.get("serviceTier")?, "type")
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_MessageStopEvent.html>. `calls`: whether tools were
+/// called.
+///
+/// # Errors
+/// What the model said cannot be used.
+pub(super) fn finish(native: Str<'_>, calls: bool) -> Result<Finish<'_>, Error> {
+    let reason = match &*native.decode() {
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "guardrail_intervened" | "content_filtered" => FinishReason::ContentFilter,
+        malformed @ ("malformed_model_output" | "malformed_tool_use") => {
+            return Err(Error::bad_answer(format!("the provider gave up on the model's answer: {malformed}")));
+        }
+        _ if calls => FinishReason::ToolCalls,
+        _ => FinishReason::Stop,
+    };
+    Ok(Finish { reason, native })
+}
+
+/// What it took. `inputTokens` are those that were neither read from the cache nor written to it: recordings have
+/// `totalTokens` as the sum of all four.
+pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let (uncached, output) = (count("inputTokens")?, count("outputTokens").unwrap_or(0));
+    let (read, written) = (count("cacheReadInputTokens").unwrap_or(0), count("cacheWriteInputTokens").unwrap_or(0));
+    let details = usage.get("cacheDetails").into_iter().flat_map(Value::elements);
+    let hour = details.filter(|detail| text(*detail, "ttl").is_some_and(|ttl| ttl == "1h"));
+    let hour: u64 = hour.filter_map(|detail| detail.get("inputTokens")?.as_u64()).fold(0, u64::saturating_add);
+    let hour = hour.min(written);
+    Some(Usage {
+        input: uncached.saturating_add(read).saturating_add(written),
+        cached: read,
+        cache_write: written - hour,
+        cache_write_1h: hour,
+        output,
+        ..Usage::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use crate::chat::{Arguments, FinishReason, Part, Usage};
+    use crate::error::Cause;
+    use crate::json::Document;
+
+    fn show(part: &Part<'_>) -> String {
+        match part {
+            Part::Text(text) => format!("text {}", text.text.decode()),
+            Part::Thinking { text, signature } => {
+                format!("thinking {} {:?}", text.decode(), signature.as_ref().map(|text| text.decode().into_owned()))
+            }
+            Part::RedactedThinking(data) => format!("redacted {}", data.decode()),
+            Part::ToolCall(call) => {
+                let arguments = match &call.arguments {
+                    Arguments::Object(value) => value.raw().to_owned(),
+                    Arguments::Text(text) => text.decode().into_owned(),
+                };
+                format!("call {} {} {arguments}", call.id.decode(), call.name.decode())
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_block_of_the_clients_is_read() {
+        use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
+        for (content, stop_reason, expected, reason) in [
+            (r#"[{"text":"a\nb"},{"text":""},{"text":"c"}]"#, "end_turn", vec!["text a\nb", "text c"], Stop),
+            (
+                r#"[{"reasoningContent":{"reasoningText":{"text":"t","signature":"s=="}}},
+                    {"reasoningContent":{"redactedContent":"ZA=="}},{"reasoningContent":{"reasoningText":{"text":"u"}}}]"#,
+                "stop_sequence",
+                vec!["thinking t Some(\"s==\")", "redacted ZA==", "thinking u None"],
+                Stop,
+            ),
+            (
+                r#"[{"toolUse":{"toolUseId":"i","name":"f","input":{"a": 1},"type":"tool_use"}},
+                    {"toolUse":{"toolUseId":"j","name":"g"}}]"#,
+                "tool_use",
+                vec!["call i f {\"a\": 1}", "call j g {}"],
+                ToolCalls,
+            ),
+            (
+                r#"[{"toolUse":{"toolUseId":"s","name":"nova_grounding","input":{},"type":"server_tool_use"}},
+                    {"toolResult":{"toolUseId":"s","content":[{"text":"[HIDDEN]"}]}},
+                    {"citationsContent":{"content":[{"text":"x"}],"citations":[]}},{"citationsContent":{}},{"new":{}}]"#,
+                "end_turn",
+                vec!["text x"],
+                Stop,
+            ),
+            ("[]", "guardrail_intervened", vec![], ContentFilter),
+            ("[]", "content_filtered", vec![], ContentFilter),
+            ("[]", "max_tokens", vec![], Length),
+            ("[]", "model_context_window_exceeded", vec![], Length),
+            ("[]", "a_new_reason", vec![], Stop),
+        ] {
+            let body = format!(
+                r#"{{"output":{{"message":{{"role":"assistant","content":{content}}}}},"stopReason":"{stop_reason}"}}"#
+            );
+            let document = Document::parse(body.as_bytes()).unwrap();
+            let answer = read(document.root()).unwrap();
+            let [choice] = &answer.choices[..] else { panic!("{answer:?}") };
+            assert_eq!(choice.parts.iter().map(show).collect::<Vec<_>>(), expected);
+            assert_eq!((choice.finish.reason, &*choice.finish.native.decode()), (reason, stop_reason));
+        }
+    }
+
+    #[test]
+    fn the_cache_is_inside_the_input_once() {
+        let body = br#"{"output":{"message":{"content":[]}},"stopReason":"end_turn","serviceTier":{"type":"flex"},
+            "usage":{"inputTokens":4,"outputTokens":50,"totalTokens":284,"cacheReadInputTokens":200,
+            "cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"1h","inputTokens":10},{"ttl":"5m","inputTokens":20}]}}"#;
+        let document = Document::parse(body).unwrap();
+        let answer = read(document.root()).unwrap();
+        let expected =
+            Usage { input: 234, cached: 200, cache_write: 20, cache_write_1h: 10, output: 50, ..Usage::default() };
+        assert_eq!(answer.usage, Some(expected));
+        assert!(answer.service_tier.unwrap() == "flex");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for body in [
+            "{}",
+            "[]",
+            r#"{"message":"m"}"#,
+            r#"{"output":{"message":{"content":null}},"stopReason":"end_turn"}"#,
+            r#"{"output":{"message":{"content":[]}}}"#,
+            r#"{"output":{"message":{"content":[]}},"stopReason":"malformed_tool_use"}"#,
+            r#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}"#,
+        ] {
+            let document = Document::parse(body.as_bytes()).unwrap();
+            assert_eq!(read(document.root()).unwrap_err().cause, Cause::BadAnswer, "{body}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Streamed answers.
+//!
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>:
+//!
+//! ```text
+//! stream = messageStart *block messageStop metadata              ; an exception may stand anywhere
+//! block  = [ contentBlockStart ] *contentBlockDelta contentBlockStop
+//! ```
+//!
+//! Only tools begin with `contentBlockStart`. Every event has a member `p` that makes its length say nothing.
+
+use super::super::StreamDecoder;
+use super::super::structured::Undo;
+use super::answer::{finish, is_servers, text, usage};
+use super::failure;
+use crate::chat::{Delta, Sink};
+use crate::error::Error;
+use crate::frame::eventstream::{self, Frame};
+use crate::json::{Document, Str, Value};
+
+/// Reads one stream.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    frames: eventstream::Decoder,
+    state: State,
+    undo: Undo,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Phase,
+    block: Block,
+    /// Its number.
+    index: Option<u64>,
+    thoughts: u32,
+    calls: u32,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Waiting,
+    Started,
+    /// The answer is complete, but for what it took.
+    Complete,
+    /// Whatever comes is not for us any more.
+    Over,
+}
+
+/// The block that is being read: they come one after the other.
+#[derive(Debug, Default)]
+enum Block {
+    /// One of which nothing is known yet, or between two.
+    #[default]
+    New,
+    /// One that is not for the client.
+    Other,
+    Text,
+    Thinking {
+        /// So far.
+        signature: Str<'static>,
+        /// One that leaves nothing to see is not counted.
+        said: bool,
+    },
+    Tool {
+        call: u32,
+        said: bool,
+    },
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, chunk: &[u8], out: &mut dyn Sink) -> Result<(), Error> {
+        if self.state.phase == Phase::Over {
+            return Ok(());
+        }
+        self.frames.push(chunk);
+        let broken = |broken| Error::bad_answer(format!("the provider's stream is broken: {broken}"));
+        while let Some(frame) = self.frames.next_frame().map_err(broken)? {
+            self.state.frame(frame, &mut self.undo.before(out))?;
+            if self.state.phase == Phase::Over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.phase == Phase::Over
+    }
+
+    /// An answer without its `metadata` is complete all the same; a piece of a message is not.
+    fn end(&mut self, _out: &mut dyn Sink) -> Result<(), Error> {
+        match self.state.phase {
+            Phase::Over => Ok(()),
+            Phase::Complete if self.frames.is_between() => {
+                self.state.phase = Phase::Over;
+                Ok(())
+            }
+            _ => Err(Error::bad_answer("the provider's stream ended before the answer was complete")),
+        }
+    }
+}
+
+impl State {
+    fn frame(&mut self, frame: Frame<'_>, out: &mut dyn Sink) -> Result<(), Error> {
+        let document = Document::parse(frame.payload);
+        let payload = document.as_ref().ok().map(Document::root);
+        match frame.text(":message-type").unwrap_or("event") {
+            "event" => {}
+            "error" => {
+                let message = frame.text(":error-message").filter(|message| !message.is_empty());
+                let error = failure::in_stream(frame.text(":error-code").unwrap_or_default(), payload);
+                return Err(Error { message: message.map_or(error.message, str::to_owned), ..error });
+            }
+            _ => {
+                let name = frame.text(":exception-type").or(frame.text(":event-type")).unwrap_or_default();
+                return Err(failure::in_stream(name, payload));
+            }
+        }
+        let name = frame.text(":event-type").unwrap_or_default();
+        // As botocore has it, exceptions are members of the stream like events.
+        if name.ends_with("Exception") {
+            return Err(failure::in_stream(name, payload));
+        }
+        match payload {
+            Some(event) => self.event(name, event, out),
+            None => Err(Error::bad_answer(format!("the provider's stream is not JSON: {name}"))),
+        }
+    }
+
+    fn event(&mut self, name: &str, event: Value<'_>, out: &mut dyn Sink) -> Result<(), Error> {
+        match (name, &self.phase) {
+            ("messageStart", Phase::Waiting) => {
+                self.phase = Phase::Started;
+                out.push(0, Delta::Start(Str::EMPTY));
+            }
+            ("contentBlockStart", Phase::Started) => self.open(event, out),
+            ("contentBlockDelta", Phase::Started) => self.delta(event, out),
+            ("contentBlockStop", Phase::Started) => self.close(out),
+            ("messageStop", Phase::Started) => {
+                self.close(out);
+                let native = text(event, "stopReason");
+                let native =
+                    native.ok_or_else(|| Error::bad_answer("the provider's stream ended without a stopReason"))?;
+                out.push(0, Delta::Finish(finish(native, self.calls > 0)?));
+                self.phase = Phase::Complete;
+            }
+            ("metadata", Phase::Complete) => {
+                self.phase = Phase::Over;
+                if let Some(usage) = event.get("usage").and_then(usage) {
+                    out.push(0, Delta::Usage(usage));
+                }
+            }
+            (
+                "messageStart" | "contentBlockStart" | "contentBlockDelta" | "contentBlockStop" | "messageStop"
+                | "metadata",
+                _,
+            ) => return Err(Error::bad_answer("the provider's stream is out of order")),
+            _ => out.push(0, Delta::KeepAlive),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, event: Value<'_>, out: &mut dyn Sink) {
+        self.close(out);
+        self.index = event.get("contentBlockIndex").and_then(Value::as_u64);
+        let Some(start) = event.get("start") else { return };
+        self.block = match start.get("toolUse") {
+            Some(tool) if !is_servers(tool) => {
+                let call = count(&mut self.calls);
+                let (id, name) = (text(tool, "toolUseId").unwrap_or_default(), text(tool, "name").unwrap_or_default());
+                out.push(0, Delta::ToolCall { call, id, name, signature: None });
+                Block::Tool { call, said: false }
+            }
+            Some(_) => Block::Other,
+            // Results of tools, images.
+            None if start.members().next().is_some() => Block::Other,
+            None => Block::New,
+        };
+    }
+
+    fn delta(&mut self, event: Value<'_>, out: &mut dyn Sink) {
+        let index = event.get("contentBlockIndex").and_then(Value::as_u64);
+        if index != self.index {
+            self.close(out);
+            self.index = index;
+        }
+        let Some(delta) = event.get("delta") else { return };
+        let thought = delta.get("reasoningContent");
+        if matches!(self.block, Block::New) {
+            self.block = match (thought, delta.get("text")) {
+                (Some(_), _) => Block::Thinking { signature: Str::EMPTY, said: false },
+                (None, Some(_)) => Block::Text,
+                (None, None) => return,
+            };
+        }
+        let more = |holder: Value<'_>, name| text(holder, name).filter(|text| !text.is_empty()).map(Str::into_owned);
+        match &mut self.block {
+            Block::Text => {
+                if let Some(text) = more(delta, "text") {
+                    out.push(0, Delta::Text(text));
+                }
+            }
+            Block::Tool { call, said } => {
+                if let Some(json) = delta.get("toolUse").and_then(|tool| more(tool, "input")) {
+                    *said = true;
+                    out.push(0, Delta::ToolArguments { call: *call, json });
+                }
+            }
+            Block::Thinking { signature, said } => {
+                let Some(thought) = thought else { return };
+                if let Some(text) = more(thought, "text") {
+                    *said = true;
+                    out.push(0, Delta::Thinking { block: self.thoughts, text });
+                }
+                if let Some(more) = more(thought, "signature") {
+                    *signature = Str::join([&*signature, &more], &Str::EMPTY);
+                }
+                if let Some(data) = more(thought, "redactedContent") {
+                    out.push(0, Delta::RedactedThinking { block: count(&mut self.thoughts), data });
+                }
+            }
+            Block::New | Block::Other => {}
+        }
+    }
+
+    fn close(&mut self, out: &mut dyn Sink) {
+        match core::mem::take(&mut self.block) {
+            Block::Thinking { signature, .. } if !signature.is_empty() => {
+                out.push(0, Delta::Signature { block: count(&mut self.thoughts), signature });
+            }
+            Block::Thinking { said: true, .. } => self.thoughts += 1,
+            Block::Tool { call, said: false } => {
+                out.push(0, Delta::ToolArguments { call, json: Str::plain("{}") });
+            }
+            _ => {}
+        }
+        self.index = None;
+    }
+}
+
+/// The next number.
+fn count(numbers: &mut u32) -> u32 {
+    let number = *numbers;
+    *numbers += 1;
+    number
+}
+
+#[cfg(test)]
+mod tests;
