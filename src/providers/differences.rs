@@ -33,8 +33,8 @@ impl Differences {
         !self.refuses.is_empty() || !self.renames.is_empty()
     }
 
-    /// Whether messages are not as they are with OpenAI.
+    /// Whether messages are not as they are with OpenAI, ids of calls apart.
     pub fn in_messages(&self) -> bool {
-        !self.message_refuses.is_empty() || !self.knows_developer || self.short_ids || self.thoughts_in_content
+        !self.message_refuses.is_empty() || !self.knows_developer || self.thoughts_in_content
     }
 }

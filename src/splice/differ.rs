@@ -3,6 +3,7 @@
 use super::patch::Patches;
 use super::request::literal;
 use super::sift::{Fate, makes_room, sift};
+use crate::clients::openai::signed_id;
 use crate::json::{Document, Kind, Value, Write};
 use crate::providers::{Differences, Dropped, says_nothing};
 
@@ -31,6 +32,29 @@ pub(super) fn parameters(
     });
 }
 
+/// Puts ids of calls as the provider takes them: without what another one's call carries in its id, and short if they have
+/// to be.
+pub(super) fn ids(message: Value<'_>, short: bool, patches: &mut Patches) {
+    let mut mend = |id: Value<'_>| {
+        let Some(said) = id.as_str() else { return };
+        let (own, signature) = signed_id::split(said);
+        if short && !is_short(&own.decode()) {
+            patches.replace(id.start()..id.end(), literal(&shortened(&own.decode())));
+        } else if signature.is_some() {
+            let mut bare = String::new();
+            own.write(&mut bare);
+            patches.replace(id.start()..id.end(), bare);
+        }
+    };
+    for (name, value) in message.members() {
+        match name.escaped() {
+            "tool_calls" => value.elements().filter_map(|call| call.get("id")).for_each(&mut mend),
+            "tool_call_id" => mend(value),
+            _ => {}
+        }
+    }
+}
+
 /// Changes a message. What is lost is named in `dropped`, once.
 pub(super) fn message(
     document: &Document<'_>,
@@ -44,12 +68,6 @@ pub(super) fn message(
         role.filter(|role| !differences.knows_developer && role.as_str().is_some_and(|role| role == *"developer"))
     {
         patches.replace(role.start()..role.end(), "\"system\"");
-    }
-    if differences.short_ids {
-        let calls = message.get("tool_calls").into_iter().flat_map(Value::elements);
-        for id in calls.filter_map(|call| call.get("id")).chain(message.get("tool_call_id")) {
-            shorten(id, patches);
-        }
     }
     let thought = own_thought(message, differences);
     let content = message.get("content");
@@ -100,24 +118,20 @@ fn with_thought(thought: Value<'_>, content: Option<Value<'_>>) -> String {
     list
 }
 
-/// Gives a call's id nine letters and digits, the same ones for the same id.
-fn shorten(id: Value<'_>, patches: &mut Patches) {
+fn is_short(id: &str) -> bool {
+    id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Nine letters and digits, the same ones for the same id.
+fn shortened(id: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let Some(said) = id.as_str() else { return };
-    let said = said.decode();
-    if said.len() == 9 && said.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return;
-    }
     // FNV-1a
-    let mut hash = said
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    let short: String = (0..9)
-        .map(|_| {
-            let digit = DIGITS.get((hash % 62) as usize).copied().unwrap_or(b'0');
-            hash /= 62;
-            char::from(digit)
-        })
-        .collect();
-    patches.replace(id.start()..id.end(), literal(&short));
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    let mut short = String::with_capacity(9);
+    for _ in 0..9 {
+        short.push(DIGITS.get((hash % 62) as usize).copied().map_or('0', char::from));
+        hash /= 62;
+    }
+    short
 }

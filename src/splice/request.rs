@@ -123,8 +123,9 @@ pub fn request(
     if differences.in_parameters() {
         differ::parameters(document, differences, &mut patches, &mut dropped);
     }
-    if differences.in_messages() {
-        for message in facts.places.messages.into_iter().flat_map(Value::elements) {
+    for message in facts.places.messages.into_iter().flat_map(Value::elements) {
+        differ::ids(message, differences.short_ids, &mut patches);
+        if differences.in_messages() {
             differ::message(document, message, differences, &mut patches, &mut dropped);
         }
     }
@@ -213,6 +214,18 @@ mod tests {
         ] {
             check(&body.replace('M', messages), &expected.replace('M', messages));
         }
+    }
+
+    #[test]
+    fn ids_are_without_what_calls_of_others_carry_in_them() {
+        let body = |id: &str| {
+            format!(r#"{{"model":"up-1","messages":[{{"tool_calls":[{{"id":"{id}"}}]}},{{"tool_call_id":"{id}"}}]}}"#)
+        };
+        check(&body("call_1__thought__a+/="), &body("call_1"));
+        check(&body("call_1"), &body("call_1"));
+        let differences = Differences { short_ids: true, ..Differences::NONE };
+        check_differing(&differences, &body("call_1__thought__a+/="), &body("9gD2Dimct"), &[]);
+        check_differing(&differences, &body("abcDEF123__thought__a"), &body("abcDEF123"), &[]);
     }
 
     #[test]

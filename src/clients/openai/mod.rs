@@ -10,7 +10,7 @@ mod media;
 mod message;
 mod models;
 mod request;
-mod signed_id;
+pub(crate) mod signed_id;
 mod stream;
 mod thinking;
 

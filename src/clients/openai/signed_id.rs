@@ -18,7 +18,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: &Str<'_>, signature: Option<&Str<'_>
 }
 
 /// The id of a call, and its signature, of what a client sent back.
-pub(super) fn split<'a>(id: Str<'a>) -> (Str<'a>, Option<Str<'a>>) {
+pub(crate) fn split<'a>(id: Str<'a>) -> (Str<'a>, Option<Str<'a>>) {
     match id.split_at_text(SEPARATOR) {
         Some((id, signature)) => (id, Some(signature)),
         None => (id, None),
