@@ -2,8 +2,10 @@
 
 pub mod anthropic;
 mod classify;
+pub mod gemini;
 pub mod openai;
 mod others;
+pub mod vertex;
 
 use core::fmt::Debug;
 
@@ -12,7 +14,7 @@ use crate::error::Error;
 use crate::json::{Document, Value};
 
 /// Every kind that an operator can name. To add one: a file here, a line in this list, vectors, a row in README.
-pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic];
+pub static KINDS: &[&dyn Kind] = &[&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &vertex::Vertex];
 
 /// The kind with that name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
