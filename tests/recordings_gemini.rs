@@ -8,9 +8,10 @@ mod recordings;
 #[cfg(test)]
 mod tests {
     use model_gateway::chat::{Arguments, Delta, FinishReason, Part, Usage};
+    use model_gateway::clients::openai;
     use model_gateway::error::{Cause, Error};
     use model_gateway::json::{Document, Str};
-    use model_gateway::providers::{Failure, Kind, Speech, Translator, find};
+    use model_gateway::providers::{Failure, Kind, Speech, Target, Translator, find};
     use serde_json::{Value, json};
 
     use super::recordings::{Recording, cuts, load};
@@ -300,5 +301,54 @@ mod tests {
             }
         }
         println!("{answers} answers, {streams} streams, {failures} failed answers, {errors} errors");
+    }
+
+    /// Every string under one of these names.
+    fn strings<'v>(value: &'v Value, names: &[&str], seen: &mut Vec<&'v str>) {
+        for (name, member) in value.as_object().into_iter().flatten() {
+            match member.as_str() {
+                Some(text) if names.contains(&name.as_str()) => seen.push(text),
+                _ => strings(member, names, seen),
+            }
+        }
+        value.as_array().into_iter().flatten().for_each(|element| strings(element, names, seen));
+    }
+
+    /// What clients of OpenAI's interface have sent, whoever answered it, can be said to Gemini with all that is in it.
+    #[test]
+    fn every_recorded_request_of_openais_dialect_can_be_said() {
+        let Some(recordings) = load("chat_completions", |_| true) else { return };
+        let mut said = 0;
+        for Recording { id: name, request, .. } in &recordings {
+            let text = request.to_string();
+            let document = Document::parse(text.as_bytes()).unwrap();
+            let Ok(neutral) = openai::request(&document) else { continue };
+            for (kind, model) in [("gemini", "gemini-3-flash-preview"), ("vertex", "gemini-2.5-flash")] {
+                let mut out = String::new();
+                let translator = translator(find(kind).unwrap());
+                translator.request(&neutral, &Target::new(model), &mut out).unwrap();
+                let body: Value = serde_json::from_str(&out).unwrap();
+                let roles: Vec<_> = body["contents"].as_array().unwrap().iter().map(|turn| &turn["role"]).collect();
+                assert!(
+                    roles.iter().zip(["user", "model"].iter().cycle()).all(|(role, expected)| *role == expected),
+                    "{name}"
+                );
+                let mut sent = Vec::new();
+                for message in request["messages"].as_array().unwrap() {
+                    strings(&message["content"], &["text"], &mut sent);
+                    sent.extend(message["content"].as_str());
+                    strings(&message["tool_calls"], &["name"], &mut sent);
+                }
+                strings(&request["tools"], &["description"], &mut sent);
+                let mut seen = Vec::new();
+                strings(&body, &["text", "name", "result", "description"], &mut seen);
+                for text in sent.iter().filter(|text| !text.trim().is_empty()) {
+                    let is_object = serde_json::from_str(text).is_ok_and(|value: Value| value.is_object());
+                    assert!(is_object || seen.iter().any(|seen| seen.contains(text)), "{name}: {text}");
+                }
+                said += 1;
+            }
+        }
+        println!("{said} requests");
     }
 }

@@ -141,10 +141,9 @@ pub(super) fn native(candidate: Value<'_>) -> Option<Str<'_>> {
 /// The model broke off, and there is nothing that could be called an answer.
 pub(super) fn finish<'a>(native: Str<'a>, candidate: Value<'_>, calls: bool) -> Result<Finish<'a>, Error> {
     let reason = match &*native.decode() {
-        "MAX_TOKENS" => FinishReason::Length,
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR" => {
-            FinishReason::ContentFilter
-        }
+        "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR"
+        | "ESCALATION" => FinishReason::ContentFilter,
         word if word.starts_with("IMAGE_") => FinishReason::ContentFilter,
         word @ ("MALFORMED_FUNCTION_CALL"
         | "UNEXPECTED_TOOL_CALL"
@@ -152,6 +151,7 @@ pub(super) fn finish<'a>(native: Str<'a>, candidate: Value<'_>, calls: bool) -> 
         | "MALFORMED_RESPONSE"
         | "MISSING_THOUGHT_SIGNATURE"
         | "NO_IMAGE"
+        | "PUP_LIMITED_DISABLED"
         | "OTHER") => {
             let said = text(candidate, "finishMessage").filter(|said| !said.is_blank());
             let said = said.map_or_else(String::new, |said| format!(": {}", said.decode()));

@@ -83,6 +83,7 @@ fn what_is_no_answer_is_an_error() {
         (r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#, Cause::BadAnswer),
         (r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#, Cause::BadAnswer),
         (r#"{"candidates":[{"finishReason":5}]}"#, Cause::BadAnswer),
+        (r#"{"candidates":[{"finishReason":"PUP_LIMITED_DISABLED"}]}"#, Cause::BadAnswer),
         (r#"{"promptFeedback":{"blockReason":"OTHER"}}"#, Cause::ContentPolicy),
         (r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#, Cause::Overloaded),
         (r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]"#, Cause::RateLimited),
