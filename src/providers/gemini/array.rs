@@ -1,6 +1,6 @@
 //! A stream that is one JSON array, as it comes without `alt=sse`: cut into its elements as they are complete.
 
-use super::super::super::frame::sse::MAX_EVENT;
+use crate::frame::sse::MAX_EVENT;
 
 /// Finds the objects in an array, or an object that stands alone, however the bytes arrive.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ impl Splitter {
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
         self.buffer.extend_from_slice(chunk);
         let mut elements = Vec::new();
+        let mut taken = 0;
         while let Some(byte) = self.buffer.get(self.searched).copied() {
             self.searched += 1;
             match byte {
@@ -31,20 +32,18 @@ impl Splitter {
                 b'{' => self.depth += 1,
                 b'}' if self.depth == 1 => {
                     self.depth = 0;
-                    let rest = self.buffer.split_off(self.searched);
-                    elements.push(core::mem::replace(&mut self.buffer, rest));
-                    self.searched = 0;
+                    elements.push(self.buffer.get(taken..self.searched).unwrap_or_default().to_vec());
+                    taken = self.searched;
                 }
                 b'}' if self.depth > 0 => self.depth -= 1,
                 // Between the elements: nothing of it is kept.
-                b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => {
-                    self.buffer.drain(..self.searched);
-                    self.searched = 0;
-                }
+                b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => taken = self.searched,
                 _ if self.depth == 0 => return Err(Malformed),
                 _ => {}
             }
         }
+        self.buffer.drain(..taken);
+        self.searched -= taken;
         if self.buffer.len() > MAX_EVENT { Err(Malformed) } else { Ok(elements) }
     }
 

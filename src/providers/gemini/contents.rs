@@ -2,6 +2,10 @@
 //!
 //! <https://ai.google.dev/api/caching#Content>, <https://ai.google.dev/gemini-api/docs/function-calling>
 
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+
 use super::Language;
 use super::models::Model;
 use super::parts::{Args, Response};
@@ -36,7 +40,7 @@ pub(super) fn write(messages: &[Message<'_>], language: &Language, model: &Model
         |message: &&Message<'_>| message.role != Role::System && message.parts.iter().any(|part| is_said(part, false));
     let spoken: Vec<&Message<'_>> = messages.iter().filter(is_spoken).collect();
     let mut turns = spoken.chunk_by(|one, next| one.role == next.role).peekable();
-    let mut turn = Turn { language, model, calls: Vec::new() };
+    let mut turn = Turn { language, model, calls: HashMap::new() };
     w.name("contents").array(|w| {
         if turns.peek().and_then(|turn| turn.first()).is_none_or(|message| message.role == Role::Assistant) {
             w.object(|w| {
@@ -58,8 +62,8 @@ pub(super) fn write(messages: &[Message<'_>], language: &Language, model: &Model
 struct Turn<'r, 'm> {
     language: &'r Language,
     model: &'r Model,
-    /// Of the calls so far: id and name.
-    calls: Vec<(&'r Str<'m>, &'r Str<'m>)>,
+    /// Of the calls so far, by id: the name.
+    calls: HashMap<Cow<'r, str>, &'r Str<'m>>,
 }
 
 impl<'r, 'm> Turn<'r, 'm> {
@@ -88,15 +92,15 @@ impl<'r, 'm> Turn<'r, 'm> {
     }
 
     fn result(&self, id: &Str<'_>, parts: &[Part<'_>], w: &mut Writer<'_>) {
-        let call = self.calls.iter().rev().find(|(call, _)| *call == id);
+        let name = self.calls.get(&*id.decode());
         w.object(|w| {
             w.name("functionResponse").object(|w| {
                 if self.language.ids {
                     w.field("id", id);
                 }
                 // Which function, of a conversation that was cut short, nobody knows any more.
-                match call {
-                    Some((_, name)) => w.field("name", *name),
+                match name {
+                    Some(name) => w.field("name", *name),
                     None => w.field("name", "unknown_function"),
                 }
                 w.field("response", &Response(parts));
@@ -129,7 +133,7 @@ impl<'r, 'm> Turn<'r, 'm> {
             for (index, part) in said().enumerate() {
                 match part {
                     Part::ToolCall(call) => {
-                        self.calls.push((&call.id, &call.name));
+                        self.calls.insert(call.id.decode(), &call.name);
                         self.call(call, ours, core::mem::take(&mut is_first_call), w);
                     }
                     part if wordless(part).is_some() && wordless(part) == of_text => {}

@@ -9,33 +9,43 @@
 //! What can be said otherwise is: `const`, `definitions`, `nullable`, `allOf`, exclusive bounds, tuples. The rest
 //! (`pattern`, `minLength`, `title`, `$schema`, other formats, ...) only narrows or annotates, and goes.
 
+use core::cell::Cell;
+use std::rc::Rc;
+
+use hashbrown::HashSet;
+
 use crate::json::{Kind, Str, Value, Write, Writer};
 
-/// How deep references and `allOf` are followed.
+/// How deep references are followed where they cannot stay.
 const DEPTH: u32 = 8;
 
+/// How much that may add to all of a schema, in bytes: a few definitions could be multiplied without end.
+const BUDGET: usize = 256 << 10;
+
 /// A schema to be written; `is_object`: it has to be one of an object.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Schema<'a> {
     schema: Value<'a>,
     root: Value<'a>,
     is_object: bool,
+    depth: u32,
+    budget: Rc<Cell<usize>>,
 }
 
 impl<'a> Schema<'a> {
     /// The schema of an answer.
     pub(super) fn answer(schema: Value<'a>) -> Self {
-        Self { schema, root: schema, is_object: false }
+        Self { schema, root: schema, is_object: false, depth: DEPTH, budget: Rc::new(Cell::new(BUDGET)) }
     }
 
     /// The schema of a function's parameters; `None` if it takes none.
     pub(super) fn parameters(schema: Option<Value<'a>>) -> Option<Self> {
         let schema = schema.filter(|schema| schema.members().next().is_some())?;
-        Some(Self { schema, root: schema, is_object: true })
+        Some(Self { is_object: true, ..Self::answer(schema) })
     }
 
     fn within(&self, schema: Value<'a>) -> Self {
-        Self { schema, root: self.root, is_object: false }
+        Self { schema, root: self.root, is_object: false, depth: self.depth, budget: Rc::clone(&self.budget) }
     }
 
     fn is_root(&self) -> bool {
@@ -46,17 +56,40 @@ impl<'a> Schema<'a> {
 impl Write for Schema<'_> {
     fn write(&self, out: &mut String) {
         // A root that only refers to one of its definitions would have them beside the `$ref`.
-        match self.schema.get("$ref").and_then(Value::as_str).filter(|_| !self.is_root()) {
+        match only_reference(self.schema).filter(|_| !self.is_root()) {
             Some(name) => Writer::new(out).object(|w| w.field("$ref", &reference(&name))),
-            None => self.write_layers(out),
+            None => {
+                let mut layers = Vec::new();
+                let depth = self.gather(self.schema, self.depth, &mut layers);
+                Self { depth, ..self.clone() }.write_layers(&layers, out);
+            }
         }
     }
 }
 
 impl<'a> Schema<'a> {
-    fn write_layers(&self, out: &mut String) {
-        let mut layers = Vec::new();
-        gather(self.schema, self.root, DEPTH, &mut layers);
+    /// The schema and all that have to hold besides: the definition that it refers to, what is in its `allOf`. Returns how
+    /// deep one may go on from there.
+    fn gather(&self, schema: Value<'a>, depth: u32, layers: &mut Vec<Value<'a>>) -> u32 {
+        layers.push(schema);
+        let mut left = depth;
+        if let Some((definition, depth)) = self.definition(schema).zip(depth.checked_sub(1)) {
+            if let Some(budget) = self.budget.get().checked_sub(definition.raw().len()) {
+                self.budget.set(budget);
+                left = self.gather(definition, depth, layers);
+            }
+        }
+        let all = schema.get("allOf").into_iter().flat_map(Value::elements);
+        all.fold(left, |left, schema| left.min(self.gather(schema, depth, layers)))
+    }
+
+    fn definition(&self, schema: Value<'a>) -> Option<Value<'a>> {
+        let name = reference(&schema.get("$ref")?.as_str()?);
+        let name = name.strip_prefix("#/$defs/")?;
+        ["$defs", "definitions"].iter().find_map(|definitions| self.root.path(&[definitions, name]))
+    }
+
+    fn write_layers(&self, layers: &[Value<'a>], out: &mut String) {
         let get = |name: &str| layers.iter().find_map(|layer| layer.get(name));
         Writer::new(out).object(|w| {
             self.write_type(&get, w);
@@ -64,7 +97,7 @@ impl<'a> Schema<'a> {
             let format = get("format").and_then(Value::as_str);
             w.field_some("format", &format.filter(|format| FORMATS.iter().any(|known| *format == **known)));
             self.write_enum(&get, w);
-            self.write_properties(&layers, w);
+            self.write_properties(layers, w);
             w.field_some("propertyOrdering", &get("propertyOrdering"));
             if let Some(more) = get("additionalProperties") {
                 match more.kind() {
@@ -127,12 +160,11 @@ impl<'a> Schema<'a> {
     fn write_properties(&self, layers: &[Value<'a>], w: &mut Writer<'_>) {
         let properties = || layers.iter().filter_map(|layer| layer.get("properties"));
         if properties().next().is_some() {
-            let mut seen: Vec<Str<'_>> = Vec::new();
+            let mut seen = HashSet::new();
             w.name("properties").object(|w| {
                 for (name, schema) in properties().flat_map(Value::members) {
-                    if !seen.contains(&name) {
+                    if seen.insert(name.decode().into_owned()) {
                         w.field(&name.decode(), &self.within(schema));
-                        seen.push(name);
                     }
                 }
             });
@@ -163,18 +195,16 @@ impl<'a> Schema<'a> {
 
 const FORMATS: &[&str] = &["date-time", "date", "time", "int32", "int64", "float", "double"];
 
-/// The schema and all that have to hold besides: the definition that it refers to, what is in its `allOf`.
-fn gather<'a>(schema: Value<'a>, root: Value<'a>, depth: u32, layers: &mut Vec<Value<'a>>) {
-    layers.push(schema);
-    let Some(depth) = depth.checked_sub(1) else { return };
-    let name = schema.get("$ref").and_then(Value::as_str);
-    let definition = name.and_then(|name| {
-        let name = reference(&name);
-        let name = name.strip_prefix("#/$defs/")?;
-        ["$defs", "definitions"].iter().find_map(|definitions| root.path(&[definitions, name]))
-    });
-    let all = schema.get("allOf").into_iter().flat_map(Value::elements);
-    definition.into_iter().chain(all).for_each(|schema| gather(schema, root, depth, layers));
+/// What the schema refers to, if that is all it does: `$ref`, or one in `allOf`, as generators write it to put a description
+/// beside.
+fn only_reference<'a>(schema: Value<'a>) -> Option<Str<'a>> {
+    let direct = |schema: Value<'a>| schema.get("$ref").and_then(Value::as_str);
+    let inside = || {
+        let mut all = schema.get("allOf")?.elements();
+        let only = all.next().filter(|_| all.next().is_none());
+        only.filter(|_| schema.get("properties").is_none()).and_then(direct)
+    };
+    direct(schema).or_else(inside)
 }
 
 fn reference(name: &Str<'_>) -> String {
@@ -250,9 +280,30 @@ mod tests {
         check(
             r##"{"type":"object","properties":{"a":{"allOf":[{"$ref":"#/$defs/A"}],"description":"d"}},"required":["a"],
                 "allOf":[{"properties":{"a":{},"b":{"type":"string"}},"required":["b"]}],"$defs":{"A":{"enum":["x"]}}}"##,
-            r##"{"type":"object","properties":{"a":{"description":"d","enum":["x"]},"b":{"type":"string"}},
+            r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"type":"string"}},
                 "required":["a","b"],"$defs":{"A":{"enum":["x"]}}}"##,
         );
+        check(
+            r##"{"$ref":"#/$defs/B","$defs":{"A":{"type":"object","properties":{"a":{"type":"string"}}},
+                "B":{"allOf":[{"$ref":"#/$defs/A"},{"properties":{"b":{"$ref":"#/$defs/B"}}}]}}}"##,
+            r##"{"type":"object","properties":{"a":{"type":"string"},"b":{"$ref":"#/$defs/B"}},
+                "$defs":{"A":{"type":"object","properties":{"a":{"type":"string"}}},
+                "B":{"type":"object","properties":{"a":{"type":"string"},"b":{"$ref":"#/$defs/B"}}}}}"##,
+        );
+    }
+
+    #[test]
+    fn what_refers_to_itself_comes_to_an_end() {
+        for schema in [
+            r##"{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"x":{"allOf":[{"$ref":"#/$defs/A"},{"type":"object"}]},
+                "y":{"allOf":[{"$ref":"#/$defs/A"},{"type":"object"}]}}}}}"##,
+            r##"{"$defs":{"A":{"allOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/A"},{"$ref":"#/$defs/A"}]}}}"##,
+        ] {
+            let document = Document::parse(schema.as_bytes()).unwrap();
+            let mut out = String::new();
+            Schema::answer(document.root()).write(&mut out);
+            assert!(Document::parse(out.as_bytes()).is_ok() && out.len() < 4 << 20, "{}", out.len());
+        }
     }
 
     #[test]
