@@ -8,10 +8,12 @@ mod classify;
 pub mod cohere;
 mod compatible;
 mod differences;
+pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod others;
 mod structured;
+pub mod vertex;
 
 use core::fmt::Debug;
 
@@ -22,8 +24,16 @@ use crate::error::Error;
 use crate::json::{Document, Value};
 
 /// Those with a file of their own. To add one: a file here, a line in this list, vectors, a row in README.
-const FILES: &[&dyn Kind] =
-    &[&openai::OpenAi, &azure::AzureOpenAi, &anthropic::Anthropic, &bedrock::Bedrock, &cohere::Cohere, &ollama::Ollama];
+const FILES: &[&dyn Kind] = &[
+    &openai::OpenAi,
+    &azure::AzureOpenAi,
+    &anthropic::Anthropic,
+    &bedrock::Bedrock,
+    &cohere::Cohere,
+    &gemini::Gemini,
+    &ollama::Ollama,
+    &vertex::Vertex,
+];
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();

@@ -1,0 +1,127 @@
+//! Google's generateContent, as Google AI has it; Vertex speaks the same language with another envelope.
+//!
+//! <https://ai.google.dev/api/generate-content>
+
+mod answer;
+mod array;
+mod contents;
+mod failure;
+mod media;
+mod models;
+mod parts;
+mod request;
+mod schema;
+mod stream;
+mod thinking;
+mod tools;
+
+use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+use crate::chat::{Answer, Request};
+use crate::error::Error;
+use crate::json::Document;
+
+/// The kind `gemini`.
+#[derive(Debug)]
+pub struct Gemini;
+
+impl Kind for Gemini {
+    fn name(&self) -> &'static str {
+        "gemini"
+    }
+
+    fn base_url(&self) -> Option<&'static str> {
+        Some("https://generativelanguage.googleapis.com")
+    }
+
+    fn path(&self, target: &Target<'_>) -> String {
+        let model = target.model.strip_prefix("models/").unwrap_or(target.model);
+        format!("/v1beta/models/{}{}", segment(model), method(target))
+    }
+
+    fn credential(&self, key: &str) -> (&'static str, String) {
+        ("x-goog-api-key", key.to_owned())
+    }
+
+    fn speech(&self) -> Speech {
+        Speech::Native(&GOOGLE_AI)
+    }
+
+    fn error(&self, failure: &Failure<'_>) -> Error {
+        failure::of_status(failure.status, failure.body)
+    }
+}
+
+/// What both services speak, and where they differ.
+#[derive(Debug)]
+pub(super) struct Language {
+    /// Whether calls and their results can be told apart by `id`. Vertex finds a result by the function's name:
+    /// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/Content#FunctionCall>
+    ids: bool,
+    /// Whether there is `serviceTier`: <https://ai.google.dev/gemini-api/docs/priority-inference>
+    service_tiers: bool,
+}
+
+static GOOGLE_AI: Language = Language { ids: true, service_tiers: true };
+
+/// Vertex's.
+pub(super) static VERTEX: Language = Language { ids: false, service_tiers: false };
+
+impl Translator for Language {
+    fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
+        Ok(request::write(request, target.model, self, out))
+    }
+
+    fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error> {
+        answer::read(body.root())
+    }
+
+    fn thoughts(&self) -> &'static str {
+        thinking::FORMAT
+    }
+
+    fn stream(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}
+
+/// What an answer that is an error means, on either service.
+pub(super) fn error(failure: &Failure<'_>) -> Error {
+    failure::of_status(failure.status, failure.body)
+}
+
+/// What is asked of a model. Without `alt=sse` a stream would be one JSON array:
+/// <https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>
+pub(super) fn method(target: &Target<'_>) -> &'static str {
+    if target.stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" }
+}
+
+/// A name as one segment of a path: `pchar` of RFC 3986, without `%`, `/` and what has a meaning here, `:`.
+pub(super) fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            let digits = [byte >> 4, byte & 15].into_iter();
+            out.extend(
+                digits.filter_map(|digit| char::from_digit(digit.into(), 16)).map(|digit| digit.to_ascii_uppercase()),
+            );
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gemini;
+    use crate::providers::{Kind, Target};
+
+    #[test]
+    fn the_model_is_in_the_path() {
+        let path = |model, stream| Gemini.path(&Target { stream, ..Target::new(model) });
+        assert_eq!(path("gemini-2.5-flash", false), "/v1beta/models/gemini-2.5-flash:generateContent");
+        assert_eq!(path("models/gemini-3-pro", true), "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse");
+        assert_eq!(path("a/../b?c#d é", false), "/v1beta/models/a%2F..%2Fb%3Fc%23d%20%C3%A9:generateContent");
+    }
+}
