@@ -10,9 +10,10 @@ mod tests {
     use std::collections::HashSet;
 
     use model_gateway::chat::{Answer, Arguments, Delta, FinishReason, Part, Usage};
+    use model_gateway::clients::openai;
     use model_gateway::error::{Cause, Error};
     use model_gateway::json::Document;
-    use model_gateway::providers::{Failure, Kind, Speech, Translator, find};
+    use model_gateway::providers::{Failure, Kind, Speech, Target, Translator, find};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -285,6 +286,58 @@ mod tests {
     #[test]
     fn recordings_of_cohere_come_out_as_they_read() {
         check("cohere", "chat_v2", read_cohere);
+    }
+
+    /// Every text in the messages that an OpenAI client sent.
+    fn texts(request: &Value) -> Vec<String> {
+        let messages = request["messages"].as_array().into_iter().flatten();
+        let texts = messages.flat_map(|message| match &message["content"] {
+            Value::String(text) => vec![text.clone()],
+            Value::Array(parts) => parts.iter().map(|part| own(&part["text"])).collect(),
+            _ => Vec::new(),
+        });
+        texts.filter(|text| !text.trim().is_empty()).collect()
+    }
+
+    /// Every string in it, one after the other.
+    fn strings(value: &Value, out: &mut String) {
+        match value {
+            Value::String(text) => *out += &format!("{text}\n"),
+            Value::Array(values) => values.iter().for_each(|value| strings(value, out)),
+            Value::Object(members) => members.values().for_each(|value| strings(value, out)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn recorded_requests_keep_what_they_say() {
+        let Some(recordings) = load("chat_completions", |_| true) else { return };
+        for kind in ["ollama", "cohere"].map(|name| find(name).unwrap()) {
+            let (mut taken, mut refused) = (0, 0);
+            for Recording { id: name, request, .. } in &recordings {
+                let body = request.to_string();
+                let document = Document::parse(body.as_bytes()).unwrap();
+                let Ok(read) = openai::request(&document) else { continue };
+                let mut out = String::new();
+                match translator(kind).request(&read, &Target::new("m"), &mut out) {
+                    Ok(_) => {
+                        taken += 1;
+                        let mut said = String::new();
+                        strings(&serde_json::from_str(&out).unwrap(), &mut said);
+                        for text in texts(request) {
+                            assert!(said.contains(&text), "{name} lost {text:?}");
+                        }
+                    }
+                    Err(error) => {
+                        refused += 1;
+                        let reasons = ["\"input_audio\"", "\"file\"", "\"image_url\"", "\"n\""];
+                        assert!(reasons.iter().any(|reason| body.contains(reason)), "{name}: {error:?}");
+                    }
+                }
+            }
+            println!("{}: {taken} requests said, {refused} refused", kind.name());
+            assert!(taken > refused);
+        }
     }
 
     /// Streams that may be anything, made of what real ones are made of.
