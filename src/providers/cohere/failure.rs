@@ -15,7 +15,7 @@ pub(super) fn of_status(status: u16, body: Option<Value<'_>>) -> Error {
         400 | 422 if said.contains("maximum output for this model") => Cause::BadRequest,
         // "You are using a Trial key, which is limited to 1000 API calls / month": no use in waiting.
         429 if said.contains("/ month") => Cause::QuotaExhausted,
-        // "request or response contains a deny-listed token"; other providers mean other things by it.
+        // `InvalidTokenError` of the official SDKs: a token on a deny list. Other providers mean other things by 498.
         498 => Cause::ContentPolicy,
         // "request cancelled", though nobody did.
         499 => Cause::ServerError,

@@ -183,7 +183,7 @@ fn write_thinking(reasoning: Option<&Reasoning<'_>>, dropped: &mut Dropped, w: &
     });
 }
 
-/// `temperature` ends at 1: the default is what a hotter one comes to, and it is named. `p` goes from 0.01 to 0.99, and its
+/// A `temperature` above 1 is not sent on, and named: the scale is not OpenAI's. `p` goes from 0.01 to 0.99, and its
 /// default is 0.75, so that OpenAI's 1, all tokens, has to be said as nearly as can be.
 fn write_sampling(request: &Request<'_>, dropped: &mut Dropped, w: &mut Writer<'_>) {
     match request.temperature {
