@@ -7,6 +7,7 @@
 pub mod chat;
 pub mod clients;
 pub mod config;
+pub mod dialect;
 pub mod error;
 pub mod exchange;
 pub mod frame;

@@ -10,6 +10,7 @@ const MOST_LINES: usize = 600;
 /// What a folder's code never names, tests aside: the module on the right.
 const LAYERS: &[(&str, &[&str])] = &[
     ("src/frame/", &["json", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
+    ("src/dialect/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/json/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/chat.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     ("src/clients/", &["providers", "splice", "exchange", "config", "route"]),

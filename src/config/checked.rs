@@ -4,10 +4,11 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
-use super::edits::Edits;
+
 use super::file::{File, ModelFile, ProviderFile, SecretRef, TargetFile};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
+use crate::dialect::Edits;
 use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.

@@ -5,14 +5,12 @@
 
 mod base_url;
 mod checked;
-mod edits;
 mod file;
 mod suggest;
 mod units;
 
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Model, Provider, Target};
-pub use self::edits::Edits;
 pub use self::file::{File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};

@@ -7,19 +7,17 @@ pub mod bedrock;
 mod classify;
 pub mod cohere;
 mod compatible;
-mod differences;
 pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod others;
 mod structured;
-pub mod vertex;
 
 use core::fmt::Debug;
 
-pub use self::differences::Differences;
-pub(crate) use self::others::says_nothing;
 use crate::chat::{Answer, Request, Sink};
+use crate::dialect::Differences;
+pub use crate::dialect::Dropped;
 use crate::error::Error;
 use crate::json::{Document, Value};
 
@@ -32,7 +30,7 @@ const FILES: &[&dyn Kind] = &[
     &cohere::Cohere,
     &gemini::Gemini,
     &ollama::Ollama,
-    &vertex::Vertex,
+    &gemini::Vertex,
 ];
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
@@ -210,7 +208,3 @@ pub struct Failure<'a> {
     /// `x-amzn-errortype`: Bedrock has the name of the error there.
     pub name: Option<&'a str>,
 }
-
-/// Parameters that a provider has no word for, by their path in the client's dialect: dropped from the request, and
-/// named to the client.
-pub type Dropped = Vec<String>;

@@ -1,21 +1,7 @@
-//! Parameters without a field of their own ([`crate::chat::Request::others`]), as all translators see them.
+//! What several translators have no word for.
 
 use super::Dropped;
 use crate::chat::{Part, Request};
-use crate::json::Value;
-
-/// Whether the parameter is what it would be without being said.
-pub(crate) fn says_nothing(name: &str, value: Value<'_>) -> bool {
-    match name {
-        "n" | "stream_options" => true,
-        "frequency_penalty" | "presence_penalty" | "top_logprobs" => value.as_f64() == Some(0.0),
-        "logprobs" | "store" => value.as_bool() == Some(false),
-        "logit_bias" => value.members().next().is_none(),
-        "verbosity" => value.as_str().is_some_and(|word| word == "medium"),
-        "modalities" => value.elements().all(|word| word.as_str().is_some_and(|word| word == "text")),
-        _ => false,
-    }
-}
 
 /// Names what a provider without a word for end users, tiers of service and cache markers leaves out.
 pub(super) fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Edits;
+use crate::dialect::Edits;
 
 /// A request's way through the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

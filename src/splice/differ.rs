@@ -3,9 +3,8 @@
 use super::patch::Patches;
 use super::request::literal;
 use super::sift::{Fate, makes_room, sift};
-use crate::clients::openai::signed_id;
+use crate::dialect::{Differences, Dropped, says_nothing, signed_id};
 use crate::json::{Document, Kind, Value, Write};
-use crate::providers::{Differences, Dropped, says_nothing};
 
 /// Changes the parameters. What is lost is named in `dropped`.
 pub(super) fn parameters(

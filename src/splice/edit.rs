@@ -3,9 +3,8 @@
 use super::patch::Patches;
 use super::request::literal;
 use super::sift::{Fate, makes_room, sift};
-use crate::config::Edits;
+use crate::dialect::{Dropped, Edits};
 use crate::json::Document;
-use crate::providers::Dropped;
 
 /// Appends the request to `out` with its parameters renamed, dropped, given a default and set, in this order. What the client
 /// said and does not go on is returned.
@@ -44,7 +43,7 @@ pub fn edit(document: &Document<'_>, edits: &Edits, out: &mut String) -> Dropped
 #[cfg(test)]
 mod tests {
     use super::edit;
-    use crate::config::Edits;
+    use crate::dialect::Edits;
     use crate::json::Document;
 
     fn check(edits: &str, members: &str, expected: &str, dropped: &[&str]) {

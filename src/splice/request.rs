@@ -6,9 +6,9 @@ use hashbrown::HashSet;
 
 use super::differ;
 use super::patch::Patches;
+use crate::dialect::{Differences, Dropped};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str, Value, Write};
-use crate::providers::{Differences, Dropped};
 
 /// What the gateway has to know of a request, whoever will answer it.
 #[derive(Debug, Clone)]
@@ -169,8 +169,8 @@ const MAX_MEMBERS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::{Facts, request};
+    use crate::dialect::Differences;
     use crate::json::Document;
-    use crate::providers::Differences;
 
     fn check(body: &str, expected: &str) {
         check_differing(&Differences::NONE, body, expected, &[]);

@@ -3,11 +3,12 @@
 
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
+use model_gateway::dialect::Differences;
 use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
 use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value as Node, Write};
 use model_gateway::providers::openai::OpenAi;
-use model_gateway::providers::{Differences, Failure, KINDS, Kind as _, Speech, Target, Translator, find};
+use model_gateway::providers::{Failure, KINDS, Kind as _, Speech, Target, Translator, find};
 use model_gateway::splice::{self, Facts, Stream};
 use serde::de::IgnoredAny;
 use serde_json::Value;

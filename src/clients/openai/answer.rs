@@ -1,8 +1,8 @@
 //! Writing a complete answer.
 
-use super::signed_id;
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, Usage};
 use crate::clients::Envelope;
+use crate::dialect::signed_id;
 use crate::json::{Quoted, Str, Write, Writer};
 
 /// Appends the `chat.completion` object for `answer` to `out`.

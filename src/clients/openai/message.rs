@@ -2,8 +2,9 @@
 
 use super::field::{Field, coded};
 use super::media::media;
-use super::{signed_id, thinking};
+use super::thinking;
 use crate::chat::{Arguments, Media, Message, Part, Role, Text, ToolCall};
+use crate::dialect::signed_id;
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 

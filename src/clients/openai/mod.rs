@@ -10,7 +10,6 @@ mod media;
 mod message;
 mod models;
 mod request;
-pub(crate) mod signed_id;
 mod stream;
 mod thinking;
 

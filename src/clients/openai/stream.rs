@@ -1,9 +1,9 @@
 //! Writing a streamed answer.
 
 use super::answer::{finish_reason, write_usage};
-use super::signed_id;
 use crate::chat::{Delta, Usage};
 use crate::clients::Envelope;
+use crate::dialect::signed_id;
 use crate::json::{Str, Write, Writer};
 
 /// Most alternative answers in one stream; OpenAI's own bound. Further ones are passed over.

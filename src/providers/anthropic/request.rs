@@ -2,13 +2,13 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
-use super::super::others::says_nothing;
 use super::super::{Dropped, Target};
 use super::blocks::Schema;
 use super::messages;
 use super::models::{self, Model, Sampling, Thinking};
 use super::thinking::Plan;
 use crate::chat::{Format, Request, Tool, ToolChoice};
+use crate::dialect::says_nothing;
 use crate::error::Error;
 use crate::json::{Str, Value, Writer};
 

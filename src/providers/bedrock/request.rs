@@ -2,7 +2,6 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
-use super::super::others::says_nothing;
 use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
 use super::extra::{Extra, Plan};
@@ -10,6 +9,7 @@ use super::media::Names;
 use super::messages::{self, Says};
 use super::models::{self, Forced, Model, Sampling};
 use crate::chat::{Format, Request};
+use crate::dialect::says_nothing;
 use crate::error::Error;
 use crate::json::{Quoted, Str, Value, Writer};
 

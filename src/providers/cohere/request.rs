@@ -2,10 +2,11 @@
 //!
 //! <https://docs.cohere.com/reference/chat>
 
-use super::super::others::{drop_hints, says_nothing};
+use super::super::others::drop_hints;
 use super::super::{Dropped, Target};
 use super::messages;
 use crate::chat::{Format, Reasoning, Request, Tool, ToolChoice};
+use crate::dialect::says_nothing;
 use crate::error::Error;
 use crate::json::{Str, Value, Writer};
 

@@ -14,7 +14,9 @@ mod schema;
 mod stream;
 mod thinking;
 mod tools;
+mod vertex;
 
+pub use self::vertex::Vertex;
 use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
@@ -53,7 +55,7 @@ impl Kind for Gemini {
 
 /// What both services speak, and where they differ.
 #[derive(Debug)]
-pub(super) struct Language {
+struct Language {
     /// Whether calls and their results can be told apart by `id`. Vertex finds a result by the function's name:
     /// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/Content#FunctionCall>
     ids: bool,
@@ -64,7 +66,7 @@ pub(super) struct Language {
 static GOOGLE_AI: Language = Language { ids: true, service_tiers: true };
 
 /// Vertex's.
-pub(super) static VERTEX: Language = Language { ids: false, service_tiers: false };
+static VERTEX: Language = Language { ids: false, service_tiers: false };
 
 impl Translator for Language {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
@@ -85,18 +87,18 @@ impl Translator for Language {
 }
 
 /// What an answer that is an error means, on either service.
-pub(super) fn error(failure: &Failure<'_>) -> Error {
+fn error(failure: &Failure<'_>) -> Error {
     failure::of_status(failure.status, failure.body)
 }
 
 /// What is asked of a model. Without `alt=sse` a stream would be one JSON array:
 /// <https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>
-pub(super) fn method(target: &Target<'_>) -> &'static str {
+fn method(target: &Target<'_>) -> &'static str {
     if target.stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" }
 }
 
 /// A name as one segment of a path: `pchar` of RFC 3986, without `%`, `/` and what has a meaning here, `:`.
-pub(super) fn segment(name: &str) -> String {
+fn segment(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {

@@ -3,7 +3,6 @@
 //! <https://ai.google.dev/api/generate-content#request-body>
 
 use super::super::Dropped;
-use super::super::others::says_nothing;
 use super::Language;
 use super::models::{self, Model};
 use super::parts::Raw;
@@ -11,6 +10,7 @@ use super::schema::Schema;
 use super::thinking::Plan;
 use super::{contents, tools};
 use crate::chat::{Format, Part, Request, Text, ToolChoice};
+use crate::dialect::says_nothing;
 use crate::json::{Str, Value, Writer};
 
 /// "stopSequences: the set of character sequences (up to 5) that will stop output generation"

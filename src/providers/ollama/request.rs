@@ -2,10 +2,11 @@
 //!
 //! <https://docs.ollama.com/api/chat>; `options`: <https://docs.ollama.com/modelfile#valid-parameters-and-values>
 
-use super::super::others::{drop_hints, says_nothing};
+use super::super::others::drop_hints;
 use super::super::{Dropped, Target};
 use super::{messages, thinking};
 use crate::chat::{Format, Request, Tool, ToolChoice};
+use crate::dialect::says_nothing;
 use crate::error::Error;
 use crate::json::{Kind, Str, Value, Writer};
 

@@ -1,3 +1,5 @@
+//! What answers become.
+
 use super::{call_id, read};
 use crate::chat::{Arguments, FinishReason, Part, Usage};
 use crate::error::Cause;

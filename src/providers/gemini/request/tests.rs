@@ -1,3 +1,5 @@
+//! What requests become.
+
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, Text, Tool, ToolCall};
 use crate::json::{Document, Str, Value};
 use crate::providers::gemini::{GOOGLE_AI, Language, VERTEX};

@@ -1,3 +1,5 @@
+//! What requests become.
+
 use super::super::Ollama;
 use crate::chat::{Arguments, Media, Message, Part, Reasoning, Request, Role, Tool, ToolCall, ToolChoice};
 use crate::error::{Cause, Error};

@@ -4,8 +4,8 @@
 //! own in the host: there `base_url` is `https://aiplatform.googleapis.com`.
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations#global-endpoint>
 
-use super::gemini::{self, method, segment};
-use super::{Failure, Kind, Setting, Speech, Target};
+use super::super::{Failure, Kind, Setting, Speech, Target};
+use super::{VERTEX, error, method, segment};
 use crate::error::Error;
 
 /// The kind `vertex`.
@@ -37,11 +37,11 @@ impl Kind for Vertex {
     }
 
     fn speech(&self) -> Speech {
-        Speech::Native(&gemini::VERTEX)
+        Speech::Native(&VERTEX)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {
-        gemini::error(failure)
+        error(failure)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::json::{Str, Writer};
 const SEPARATOR: &str = "__thought__";
 
 /// The id of a call as the client gets it.
-pub(super) fn write(w: &mut Writer<'_>, id: &Str<'_>, signature: Option<&Str<'_>>) {
+pub fn write(w: &mut Writer<'_>, id: &Str<'_>, signature: Option<&Str<'_>>) {
     match signature {
         Some(signature) => w.field("id", &Str::join([id, signature], &Str::plain(SEPARATOR))),
         None => w.field("id", id),
@@ -18,7 +18,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: &Str<'_>, signature: Option<&Str<'_>
 }
 
 /// The id of a call, and its signature, of what a client sent back.
-pub(crate) fn split<'a>(id: Str<'a>) -> (Str<'a>, Option<Str<'a>>) {
+pub fn split<'a>(id: Str<'a>) -> (Str<'a>, Option<Str<'a>>) {
     match id.split_at_text(SEPARATOR) {
         Some((id, signature)) => (id, Some(signature)),
         None => (id, None),

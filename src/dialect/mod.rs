@@ -1,0 +1,11 @@
+//! OpenAI's dialect, as far as clients, providers and splice have to agree on it: the names of parameters, in what vendors
+//! differ, what the id of a tool call carries. It knows none of them.
+
+mod differences;
+mod edits;
+mod parameters;
+pub mod signed_id;
+
+pub use self::differences::Differences;
+pub use self::edits::Edits;
+pub use self::parameters::{Dropped, says_nothing};
