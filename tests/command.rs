@@ -129,10 +129,13 @@ providers:
   plain: { kind: openai, base_url: "http://localhost:8000/v1" }
   several: { kind: openai, base_urls: ["https://a.example/v1", "https://a.example:8443/v1"] }
   address: { kind: openai, base_url: "https://[2001:db8::1]/v1" }
+  signed: { kind: bedrock, region: eu-west-1 }
+  keyed: { kind: bedrock, region: eu-west-2, api_key: "${TEST_KEY_TWO}" }
 models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }
   gpt-4o: { targets: [{ provider: openai }], fallbacks: [claude] }
-  claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }] }
+  claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }], fallbacks: [nova] }
+  nova: { targets: [{ provider: signed, model: "amazon.nova-lite-v1:0" }, { provider: keyed, model: "amazon.nova-lite-v1:0" }] }
 "#;
 
 #[test]
@@ -154,6 +157,10 @@ fn envoy_accepts_what_is_rendered_and_no_secret_is_in_it() {
     for file in files {
         let text = fs::read_to_string(folder.path().join(file)).unwrap();
         assert!(!text.contains("sk-secret"), "{file}");
+        // What has no key is signed, after the module and for its region.
+        let signed: Vec<_> = text.match_indices("v3.AwsRequestSigning").map(|(at, _)| &text[at..]).collect();
+        assert_eq!(signed.len(), usize::from(file != files[1] && file != files[2]), "{file}");
+        assert!(signed.iter().all(|rest| rest.contains("region: eu-west-1")), "{file}");
     }
     // What is in the followed files is in the static one too.
     for file in &files[..2] {
