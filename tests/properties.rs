@@ -40,6 +40,28 @@ fn soup(words: &'static [&'static str], most: usize) -> impl Strategy<Value = St
     prop::collection::vec(select(words), 0..most).prop_map(|words| words.concat())
 }
 
+/// JSON Schemas that mix what refers with what is written out.
+fn schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        select(vec!["#/$defs/A", "#/definitions/B", "#", "x"]).prop_map(|name| json!({"$ref": name})),
+        Just(json!({"type": "string", "const": "a", "nullable": true})),
+        value(),
+    ];
+    let schema = leaf.prop_recursive(4, 24, 3, |inner| {
+        prop::collection::vec(inner, 1..4).prop_map(|list| {
+            let (first, last) = (list[0].clone(), list[list.len() - 1].clone());
+            json!({"properties": {"a": first, "b": last}, "items": first, "allOf": list, "anyOf": list})
+        })
+    });
+    (schema.clone(), schema.clone(), schema).prop_map(|(mut root, a, b)| {
+        if let Some(root) = root.as_object_mut() {
+            root.insert("$defs".to_owned(), json!({"A": a}));
+            root.insert("definitions".to_owned(), json!({"B": b}));
+        }
+        root
+    })
+}
+
 const JSON: &[&str] = &[
     "{",
     "}",
@@ -172,6 +194,28 @@ const ANTHROPIC: &[&str] = &[
     "é",
 ];
 
+const GEMINI: &[&str] = &[
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"h\\u00e9\"}]},\"index\":0}],\"responseId\":\"r\"}\r\n\r\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"t\",\"thought\":true},{\"text\":\"\",\"thoughtSignature\":\"s\"}]}}]}\n\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":[ ]}}},{\"functionCall\":{}}]},\"index\":1}]}\n\n",
+    "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":1}}\n\n",
+    "data: {\"candidates\":[{\"finishReason\":\"MAX_TOKENS\",\"index\":1}]}\n\n",
+    "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n",
+    "data: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}\n\n",
+    "[",
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"}]\\\"\"}]}}]}",
+    "\n,\r\n",
+    "{\"candidates\":[{\"finishReason\":1}]}",
+    "]",
+    ": c\n\n",
+    "data: [DONE]\n\n",
+    "data: {}\n\n",
+    "data: ",
+    " ",
+    "\"",
+    "é",
+];
+
 /// A delta of each sort, for one of three choices.
 fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
     let some = || text().prop_map(|text| Str::plain(&text).into_owned());
@@ -261,6 +305,28 @@ proptest! {
         checks::anthropic_stream(stream.as_bytes());
         checks::anthropic_stream(events.as_bytes());
         checks::anthropic_stream([ANTHROPIC[0], &stream, ANTHROPIC[10]].concat().as_bytes());
+    }
+
+    #[test]
+    fn geminis_stream_is_the_same_however_the_bytes_come(stream in soup(GEMINI, 16), array in soup(&GEMINI[7..12], 12)) {
+        checks::gemini_stream(stream.as_bytes());
+        checks::gemini_stream([GEMINI[0], &stream, GEMINI[3]].concat().as_bytes());
+        checks::gemini_stream([GEMINI[7], &array].concat().as_bytes());
+    }
+
+    #[test]
+    fn a_clients_request_is_refused_or_said_to_gemini(value in value(), schema in schema()) {
+        let hi = json!([{"role": "user", "content": "hi"}]);
+        for schema in [&value, &schema] {
+            let tool = json!({"type": "function", "function": {"name": "f", "parameters": schema}});
+            let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+            checks::gemini_request(json!({"model": "m", "messages": hi, "tools": [tool], "response_format": format}).to_string().as_bytes());
+            checks::gemini_request(json!({"model": "m", "messages": hi, "response_format": format}).to_string().as_bytes());
+        }
+        for name in ["content", "tool_calls", "role", "reasoning_details", "thinking_blocks"] {
+            let message = json!({"role": "assistant", "content": "a", name: value});
+            checks::gemini_request(json!({"model": "m", "messages": [{"role": "user", "content": value}, message]}).to_string().as_bytes());
+        }
     }
 
     #[test]

@@ -173,8 +173,20 @@ pub fn anthropic_stream(bytes: &[u8]) {
     assert!(whole.1.is_err() || result.is_ok() || !whole.0.contains("finish_reason\":\""), "{}", whole.0);
 }
 
+/// Gemini's stream likewise, which may be events or one array.
+pub fn gemini_stream(bytes: &[u8]) {
+    let whole = said_by(native("gemini"), [bytes]);
+    assert_eq!(said_by(native("gemini"), pieces(bytes)), whole);
+    assert_eq!(said_by(native("gemini"), bytes.chunks(1)), whole);
+    readable(&whole.0);
+}
+
 fn translated<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> (String, Result<(), Error>) {
-    let mut decoder = anthropic().stream();
+    said_by(anthropic(), chunks)
+}
+
+fn said_by<'c>(translator: &dyn Translator, chunks: impl IntoIterator<Item = &'c [u8]>) -> (String, Result<(), Error>) {
+    let mut decoder = translator.stream();
     let mut encoder =
         openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true, thoughts: "" });
     let mut out = String::new();
@@ -217,10 +229,25 @@ fn depth(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
 }
 
+/// The same for Gemini, whose schemas are written anew.
+pub fn gemini_request(bytes: &[u8]) {
+    let Ok(document) = Document::parse(bytes) else { return };
+    let Ok(request) = openai::request(&document) else { return };
+    for (kind, model) in [("gemini", "gemini-3-flash-preview"), ("vertex", "gemini-2.5-flash")] {
+        let mut out = String::new();
+        native(kind).request(&request, &Target::new(model), &mut out).unwrap();
+        assert!(serde_json::from_str::<IgnoredAny>(&out).is_ok(), "{out}");
+    }
+}
+
 fn anthropic() -> &'static dyn Translator {
-    match find("anthropic").map(|kind| kind.speech()) {
+    native("anthropic")
+}
+
+fn native(kind: &str) -> &'static dyn Translator {
+    match find(kind).map(|kind| kind.speech()) {
         Some(Speech::Native(translator)) => translator,
-        _ => panic!("anthropic has a language of its own"),
+        _ => panic!("{kind} has a language of its own"),
     }
 }
 

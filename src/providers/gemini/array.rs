@@ -17,10 +17,9 @@ pub(super) struct Splitter {
 pub(super) struct Malformed;
 
 impl Splitter {
-    /// Takes the next bytes and gives out the elements that are complete with them.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    /// Takes the next bytes and appends to `elements` those that are complete with them, which stay good if it fails.
+    pub(super) fn push(&mut self, chunk: &[u8], elements: &mut Vec<Vec<u8>>) -> Result<(), Malformed> {
         self.buffer.extend_from_slice(chunk);
-        let mut elements = Vec::new();
         let mut taken = 0;
         while let Some(byte) = self.buffer.get(self.searched).copied() {
             self.searched += 1;
@@ -44,7 +43,7 @@ impl Splitter {
         }
         self.buffer.drain(..taken);
         self.searched -= taken;
-        if self.buffer.len() > MAX_EVENT { Err(Malformed) } else { Ok(elements) }
+        if self.buffer.len() > MAX_EVENT { Err(Malformed) } else { Ok(()) }
     }
 
     /// Whether it ends between two elements.
@@ -57,28 +56,34 @@ impl Splitter {
 mod tests {
     use super::{Malformed, Splitter};
 
+    fn split<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> (Vec<Vec<u8>>, Result<bool, Malformed>) {
+        let (mut splitter, mut elements) = (Splitter::default(), Vec::new());
+        let result = chunks.into_iter().try_for_each(|chunk| splitter.push(chunk, &mut elements));
+        (elements, result.map(|()| splitter.is_between()))
+    }
+
+    fn check(text: &[u8], expected: &[&[u8]], result: Result<bool, Malformed>) {
+        let expected = (expected.iter().map(|element| element.to_vec()).collect(), result);
+        assert_eq!(split(text.chunks(1)), expected);
+        for at in 0..text.len() {
+            let (first, second) = text.split_at(at);
+            assert_eq!(split([first, second]), expected, "cut at {at}");
+        }
+    }
+
     #[test]
     fn elements_are_the_same_however_the_bytes_are_cut() {
-        let text = b"[{\"a\": \"}]\\\"{\", \"b\": [{}, {\"c\": 1}]}\r\n,\r\n{}\n, {\"d\":\"\\\\\"}]\n";
-        let expected = [&b"{\"a\": \"}]\\\"{\", \"b\": [{}, {\"c\": 1}]}"[..], b"{}", b"{\"d\":\"\\\\\"}"];
-        for at in 0..text.len() {
-            let mut splitter = Splitter::default();
-            let (first, second) = text.split_at(at);
-            let seen = [splitter.push(first).unwrap(), splitter.push(second).unwrap()].concat();
-            assert_eq!(seen, expected, "cut at {at}");
-            assert!(splitter.is_between());
-        }
-        let mut splitter = Splitter::default();
-        let seen: Vec<_> = text.chunks(1).flat_map(|byte| splitter.push(byte).unwrap()).collect();
-        assert_eq!(seen, expected);
+        check(
+            b"[{\"a\": \"}]\\\"{\", \"b\": [{}, {\"c\": 1}]}\r\n,\r\n{}\n, {\"d\":\"\\\\\"}]\n",
+            &[b"{\"a\": \"}]\\\"{\", \"b\": [{}, {\"c\": 1}]}", b"{}", b"{\"d\":\"\\\\\"}"],
+            Ok(true),
+        );
+        check(b"[{\"a\":", &[], Ok(false));
     }
 
     #[test]
     fn what_is_no_array_of_objects_is_refused() {
-        assert_eq!(Splitter::default().push(b"[1]"), Err(Malformed));
-        assert_eq!(Splitter::default().push(b"<html>"), Err(Malformed));
-        let mut splitter = Splitter::default();
-        assert_eq!(splitter.push(b"[{\"a\":"), Ok(vec![]));
-        assert!(!splitter.is_between());
+        check(b"[1]", &[], Err(Malformed));
+        check(b"{}<html>", &[b"{}"], Err(Malformed));
     }
 }

@@ -20,7 +20,7 @@ use crate::json::{Kind, Str, Value, Write, Writer};
 const DEPTH: u32 = 8;
 
 /// How much that may add to all of a schema, in bytes: a few definitions could be multiplied without end.
-const BUDGET: usize = 256 << 10;
+const BUDGET: usize = 64 << 10;
 
 /// A schema to be written; `is_object`: it has to be one of an object.
 #[derive(Debug, Clone)]
@@ -73,11 +73,11 @@ impl<'a> Schema<'a> {
     fn gather(&self, schema: Value<'a>, depth: u32, layers: &mut Vec<Value<'a>>) -> u32 {
         layers.push(schema);
         let mut left = depth;
-        if let Some((definition, depth)) = self.definition(schema).zip(depth.checked_sub(1)) {
-            if let Some(budget) = self.budget.get().checked_sub(definition.raw().len()) {
-                self.budget.set(budget);
-                left = self.gather(definition, depth, layers);
-            }
+        if let Some((definition, depth)) = self.definition(schema).zip(depth.checked_sub(1))
+            && let Some(budget) = self.budget.get().checked_sub(definition.raw().len())
+        {
+            self.budget.set(budget);
+            left = self.gather(definition, depth, layers);
         }
         let all = schema.get("allOf").into_iter().flat_map(Value::elements);
         all.fold(left, |left, schema| left.min(self.gather(schema, depth, layers)))

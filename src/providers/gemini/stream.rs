@@ -52,8 +52,10 @@ struct Choice {
 
 impl StreamDecoder for Decoder {
     fn push(&mut self, chunk: &[u8], out: &mut dyn Sink) -> Result<(), Error> {
+        let mut chunk = chunk;
         if matches!(self.frames, Frames::Unknown) {
-            match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            chunk = chunk.trim_ascii_start();
+            match chunk.first() {
                 None => return Ok(()),
                 Some(b'[' | b'{') => self.frames = Frames::Array(Splitter::default()),
                 Some(_) => self.frames = Frames::Events(sse::Decoder::default()),
@@ -62,9 +64,10 @@ impl StreamDecoder for Decoder {
         match &mut self.frames {
             Frames::Unknown => Ok(()),
             Frames::Array(splitter) => {
-                let elements = splitter.push(chunk);
-                let elements = elements.map_err(|_| Error::bad_answer("the provider's stream is not a JSON array"))?;
-                elements.iter().try_for_each(|element| self.state.data(element, out))
+                let mut elements = Vec::new();
+                let pushed = splitter.push(chunk, &mut elements);
+                elements.iter().try_for_each(|element| self.state.data(element, out))?;
+                pushed.map_err(|_| Error::bad_answer("the provider's stream is not a JSON array"))
             }
             Frames::Events(frames) => {
                 let pushed = frames.push(chunk);

@@ -1,3 +1,5 @@
+//! What requests become.
+
 use super::super::Cohere;
 use crate::chat::{Arguments, Format, Media, Message, Part, Reasoning, Request, Role, Tool, ToolCall};
 use crate::error::{Cause, Error};

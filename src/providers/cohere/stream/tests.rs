@@ -1,3 +1,5 @@
+//! What streams become, however they are cut.
+
 use super::Decoder;
 use crate::chat::Delta;
 use crate::error::{Cause, Error};
