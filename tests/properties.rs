@@ -331,7 +331,7 @@ proptest! {
 
     #[test]
     fn what_a_client_is_told_can_be_read(deltas in prop::collection::vec(delta(), 0..24), include_usage in any::<bool>()) {
-        let mut encoder = StreamEncoder::new(&Envelope { model: "m\"", created: 7, include_usage, thoughts: "" });
+        let mut encoder = StreamEncoder::new(&Envelope { id: "", model: "m\"", created: 7, include_usage, thoughts: "" });
         let mut out = String::new();
         for (choice, delta) in deltas {
             encoder.push(choice, delta, &mut out);

@@ -73,7 +73,7 @@ impl Case<'_> {
         }
         let client: Value = request.as_deref().map(parse).unwrap_or_default();
         let include_usage = client.pointer("/stream_options/include_usage") != Some(&json!(false));
-        let envelope = Envelope { model: "the-model", created: 1_700_000_000, include_usage, thoughts: "" };
+        let envelope = Envelope { id: "", model: "the-model", created: 1_700_000_000, include_usage, thoughts: "" };
         if let Some(request) = request {
             self.replay_request(kind, &request, client["model"].as_str().unwrap_or("upstream-model"));
         }

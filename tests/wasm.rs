@@ -158,7 +158,7 @@ fn anthropic_is_spoken() {
     let answer = answer.to_string();
     let document = Document::parse(answer.as_bytes()).unwrap();
     let mut out = String::new();
-    let envelope = Envelope { model: "claude", created: 5_000_000_000, include_usage: true, thoughts: "" };
+    let envelope = Envelope { id: "", model: "claude", created: 5_000_000_000, include_usage: true, thoughts: "" };
     openai::answer(&translator().answer(&document).unwrap(), &envelope, &mut out);
     let told = parse(&out);
     assert_eq!((&told["created"], &told["usage"]["prompt_tokens"]), (&json!(5_000_000_000_u64), &json!(10)));
@@ -179,7 +179,7 @@ fn anthropics_stream_is_told() {
     let stream: String = events.iter().map(|event| format!("event: x\ndata: {event}\n\n")).collect();
     let mut decoder = translator().stream();
     let mut encoder =
-        openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true, thoughts: "" });
+        openai::StreamEncoder::new(&Envelope { id: "", model: "asked", created: 7, include_usage: true, thoughts: "" });
     let mut out = String::new();
     let mut sink = |choice: u32, delta: Delta<'_>| encoder.push(choice, delta, &mut out);
     stream.as_bytes().chunks(1).for_each(|byte| decoder.push(byte, &mut sink).unwrap());

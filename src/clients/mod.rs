@@ -5,6 +5,8 @@ pub mod openai;
 /// What an answer in any dialect needs besides its content.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
+    /// By what the answer is known if the provider has given it no id: Bedrock's have none.
+    pub id: &'a str,
     /// The model by the name that the client asked for.
     pub model: &'a str,
     /// Seconds since 1970.

@@ -188,7 +188,7 @@ fn translated<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> (String, Result
 fn said_by<'c>(translator: &dyn Translator, chunks: impl IntoIterator<Item = &'c [u8]>) -> (String, Result<(), Error>) {
     let mut decoder = translator.stream();
     let mut encoder =
-        openai::StreamEncoder::new(&Envelope { model: "asked", created: 7, include_usage: true, thoughts: "" });
+        openai::StreamEncoder::new(&Envelope { id: "", model: "asked", created: 7, include_usage: true, thoughts: "" });
     let mut out = String::new();
     let mut sink = |choice: u32, delta: Delta<'_>| encoder.push(choice, delta, &mut out);
     let result = chunks.into_iter().try_for_each(|chunk| decoder.push(chunk, &mut sink));

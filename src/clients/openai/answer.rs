@@ -8,7 +8,10 @@ use crate::json::{Quoted, Str, Write, Writer};
 /// Appends the `chat.completion` object for `answer` to `out`.
 pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
     Writer::new(out).object(|w| {
-        w.field("id", &answer.id);
+        match answer.id.is_empty() {
+            true => w.field("id", envelope.id),
+            false => w.field("id", &answer.id),
+        }
         w.field("object", "chat.completion");
         w.field("created", &envelope.created);
         w.field("model", envelope.model);
@@ -170,9 +173,22 @@ mod tests {
         let choice = Choice { parts, finish: Finish { reason, native: Str::plain("end_turn") } };
         let said = Answer { id: Str::plain("a1"), choices: vec![choice], ..Answer::default() };
         let mut out = String::from("x");
-        answer(&said, &Envelope { model: "m\"", created: 7, include_usage: false, thoughts: "" }, &mut out);
+        answer(&said, &Envelope { id: "", model: "m\"", created: 7, include_usage: false, thoughts: "" }, &mut out);
         let head = r#"x{"id":"a1","object":"chat.completion","created":7,"model":"m\"","choices":[{"index":0"#;
         assert_eq!(out, format!(r#"{head},"message":{{"role":"assistant",{message}}},{finish}}}]}}"#));
+    }
+
+    #[test]
+    fn an_answer_without_an_id_gets_one() {
+        let envelope = Envelope { id: "chatcmpl-r1", model: "m", created: 7, include_usage: false, thoughts: "" };
+        let mut out = String::new();
+        answer(&Answer::default(), &envelope, &mut out);
+        assert!(out.starts_with(r#"{"id":"chatcmpl-r1","object""#), "{out}");
+        let mut encoder = crate::clients::openai::StreamEncoder::new(&envelope);
+        let mut out = String::new();
+        encoder.push(0, crate::chat::Delta::Start(Str::EMPTY), &mut out);
+        encoder.push(0, crate::chat::Delta::Text(Str::plain("a")), &mut out);
+        assert!(out.starts_with(r#"data: {"id":"chatcmpl-r1","object""#), "{out}");
     }
 
     #[test]
@@ -228,7 +244,7 @@ mod tests {
         let tier = Some(Str::plain("standard"));
         let said = Answer { usage: Some(usage), service_tier: tier, ..Answer::default() };
         let mut out = String::new();
-        answer(&said, &Envelope { model: "m", created: 7, include_usage: false, thoughts: "" }, &mut out);
+        answer(&said, &Envelope { id: "", model: "m", created: 7, include_usage: false, thoughts: "" }, &mut out);
         let expected = r#""usage":{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"prompt_tokens_details":{"cached_tokens":50,"audio_tokens":1,"cache_creation_tokens":30},"completion_tokens_details":{"reasoning_tokens":25,"audio_tokens":2}},"service_tier":"standard"}"#;
         assert_eq!(out.split_once("[],").unwrap().1, expected);
     }

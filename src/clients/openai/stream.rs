@@ -21,6 +21,8 @@ pub struct StreamEncoder {
     tail: &'static str,
     started: bool,
     include_usage: bool,
+    /// The answer's id if the provider gives none.
+    id: String,
     /// Whose thoughts are in the answer, if not nobody's.
     thoughts: String,
     usage: Option<Usage>,
@@ -50,8 +52,8 @@ impl StreamEncoder {
         // A client that asked for usage finds the member in every chunk.
         let tail = if envelope.include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" };
         let include_usage = envelope.include_usage;
-        let thoughts = envelope.thoughts.to_owned();
-        Self { head, tail, started: false, include_usage, thoughts, usage: None, choices: Vec::new() }
+        let (id, thoughts) = (envelope.id.to_owned(), envelope.thoughts.to_owned());
+        Self { head, tail, started: false, include_usage, id, thoughts, usage: None, choices: Vec::new() }
     }
 
     /// Appends what `delta` of choice number `choice` is to the client.
@@ -59,7 +61,8 @@ impl StreamEncoder {
         match &delta {
             Delta::Start(id) => {
                 if !self.started {
-                    self.head.insert_str(BEFORE_ID.len(), id.escaped());
+                    let own = Str::plain(&self.id);
+                    self.head.insert_str(BEFORE_ID.len(), if id.is_empty() { own.escaped() } else { id.escaped() });
                     self.started = true;
                 }
             }
@@ -197,7 +200,7 @@ mod tests {
 
     /// Chunks by what stands in `choices`, other lines as they are.
     fn check(include_usage: bool, deltas: &[(u32, Delta<'_>)], expected: &[&str]) {
-        let mut encoder = StreamEncoder::new(&Envelope { model: "m", created: 7, include_usage, thoughts: "" });
+        let mut encoder = StreamEncoder::new(&Envelope { id: "", model: "m", created: 7, include_usage, thoughts: "" });
         let mut out = String::new();
         for (choice, delta) in deltas {
             encoder.push(*choice, delta.clone(), &mut out);

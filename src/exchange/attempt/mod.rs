@@ -41,6 +41,8 @@ struct Course {
     hop: Hop,
     /// 1 for the first attempt.
     number: usize,
+    /// By what the answer is known if the provider gives it no id.
+    id: String,
     /// Parameters that the provider has no word for.
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.

@@ -122,6 +122,7 @@ impl Attempt {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
+                course.id = format!("chatcmpl-{}", host.header("x-request-id").unwrap_or_default());
                 self.phase = Phase::Sent(course);
                 step
             }
@@ -191,6 +192,7 @@ impl Course {
             plan,
             hop,
             number: index + 1,
+            id: String::new(),
             dropped: Vec::new(),
             created: 0,
             thoughts: "",

@@ -186,6 +186,7 @@ impl Attempt {
 impl Course {
     fn envelope(&self) -> Envelope<'_> {
         Envelope {
+            id: &self.id,
             model: &self.plan.model,
             created: self.created,
             include_usage: self.plan.include_usage,
