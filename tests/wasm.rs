@@ -8,6 +8,7 @@ mod checks;
 use model_gateway::chat::{Delta, Usage};
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::config::{Config, File};
+use model_gateway::dialect::Differences;
 use model_gateway::error::{Cause, Error};
 use model_gateway::frame::sse::{Decoder, MAX_EVENT};
 use model_gateway::json::{Document, MAX_DEPTH, Value as Node};
@@ -89,7 +90,7 @@ fn requests_and_answers_are_spliced() {
     let body = r#"{"model":"a","messages":[{"role":"user","content":"\u00e9"}],"stream":true,"x":1.50}"#;
     let document = Document::parse(body.as_bytes()).unwrap();
     let mut out = String::new();
-    splice::request(body, &Facts::read(&document).unwrap(), "up", &mut out);
+    splice::request(&document, &Facts::read(&document).unwrap(), "up", &Differences::NONE, &mut out);
     let expected = body.replace("\"a\"", "\"up\",\"stream_options\":{\"include_usage\":true}");
     assert_eq!(out, expected);
 
@@ -251,6 +252,8 @@ fn properties_hold_here_too() {
         checks::splice_answer(bytes);
         checks::splice_request(bytes);
         checks::anthropic_stream(bytes);
+        checks::gemini_stream(bytes);
+        checks::gemini_request(bytes);
         checks::client_request(bytes);
     }
 }
