@@ -3,9 +3,11 @@
 
 mod differences;
 mod edits;
+mod operation;
 mod parameters;
 pub mod signed_id;
 
 pub use self::differences::Differences;
 pub use self::edits::Edits;
+pub use self::operation::Operation;
 pub use self::parameters::{Dropped, says_nothing};

@@ -1,5 +1,6 @@
 //! Which requests are the gateway's. All others are none of its business.
 
+use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 
 /// A path at which the gateway answers.
@@ -19,7 +20,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asks {
     /// To have a model answer.
-    ChatCompletions,
+    Model(Operation),
     /// Which models there are; below the path, whether there is that one.
     Models,
 }
@@ -31,7 +32,28 @@ pub static ENDPOINTS: &[Endpoint] = &[
         path: "/v1/chat/completions",
         below: false,
         method: "POST",
-        asks: Asks::ChatCompletions,
+        asks: Asks::Model(Operation::Chat),
+    },
+    Endpoint {
+        name: "completions",
+        path: "/v1/completions",
+        below: false,
+        method: "POST",
+        asks: Asks::Model(Operation::Completions),
+    },
+    Endpoint {
+        name: "embeddings",
+        path: "/v1/embeddings",
+        below: false,
+        method: "POST",
+        asks: Asks::Model(Operation::Embeddings),
+    },
+    Endpoint {
+        name: "moderations",
+        path: "/v1/moderations",
+        below: false,
+        method: "POST",
+        asks: Asks::Model(Operation::Moderations),
     },
     Endpoint { name: "models", path: "/v1/models", below: true, method: "GET", asks: Asks::Models },
 ];
@@ -87,7 +109,7 @@ pub(super) fn percent_decode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asks, Endpoint, percent_decode};
+    use super::{Asks, Endpoint, Operation, percent_decode};
     use crate::error::Cause;
 
     #[test]
@@ -100,7 +122,8 @@ mod tests {
     #[test]
     fn only_what_is_the_gateways_is_taken() {
         let find = |method, path| Endpoint::find(method, path).map_err(|error| error.cause);
-        assert_eq!(find("POST", "/v1/chat/completions?x=1"), Ok(Some((Asks::ChatCompletions, ""))));
+        assert_eq!(find("POST", "/v1/chat/completions?x=1"), Ok(Some((Asks::Model(Operation::Chat), ""))));
+        assert_eq!(find("POST", "/v1/embeddings"), Ok(Some((Asks::Model(Operation::Embeddings), ""))));
         assert_eq!(find("GET", "/v1/models"), Ok(Some((Asks::Models, ""))));
         assert_eq!(find("GET", "/v1/models/a/b"), Ok(Some((Asks::Models, "a/b"))));
         assert_eq!(find("GET", "/v1/chat/completions"), Err(Cause::MethodNotAllowed));

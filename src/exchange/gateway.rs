@@ -6,6 +6,7 @@ use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::step::{Flow, Host, Machine, Reply, Step, Want};
 use crate::clients::openai;
 use crate::config::{Config, Model};
+use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
@@ -23,8 +24,8 @@ pub struct Gateway {
 enum Phase {
     /// Not the gateway's, or not any more: everything passes.
     Pass,
-    /// The body is awaited.
-    Body,
+    /// The body is awaited, for this.
+    Body(Operation),
     /// The request went out by a plan.
     Sent,
 }
@@ -35,7 +36,7 @@ impl Machine for Gateway {
     }
 
     fn wants_request(&self) -> Want {
-        if self.phase == Phase::Body { Want::Whole } else { Want::Nothing }
+        if matches!(self.phase, Phase::Body(_)) { Want::Whole } else { Want::Nothing }
     }
 
     fn request_grows(&mut self, bytes: u64) -> Step {
@@ -47,8 +48,10 @@ impl Machine for Gateway {
     }
 
     fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
-        self.phase = Phase::Pass;
-        self.plan(host, body).unwrap_or_else(|error| refuse(&error))
+        let Phase::Body(operation) = core::mem::replace(&mut self.phase, Phase::Pass) else {
+            return Step::go();
+        };
+        self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error))
     }
 
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
@@ -90,9 +93,9 @@ impl Gateway {
                 self.model(&name)?;
                 Ok(answer(openai::model(&name, host.now() / 1000)))
             }
-            Some((Asks::ChatCompletions, _)) => {
+            Some((Asks::Model(operation), _)) => {
                 self.check_head(host, end)?;
-                self.phase = Phase::Body;
+                self.phase = Phase::Body(operation);
                 Ok(Step::hold())
             }
         }
@@ -117,7 +120,7 @@ impl Gateway {
         Ok(())
     }
 
-    fn plan(&mut self, host: &dyn Host, body: &[u8]) -> Result<Step, Error> {
+    fn plan(&mut self, host: &dyn Host, operation: Operation, body: &[u8]) -> Result<Step, Error> {
         if body.len() as u64 > self.config.body_limit {
             return Err(self.too_large(body.len() as u64));
         }
@@ -125,10 +128,15 @@ impl Gateway {
             let message = format!("We could not parse the JSON body of your request: {invalid}.");
             Error::new(Cause::BadRequest, message)
         })?;
-        let facts = Facts::read(&document)?;
+        let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
         let model = self.model(&name)?;
-        let hops = route::order(&self.config, &name, host.seed()).unwrap_or_default();
+        let mut hops = route::order(&self.config, &name, host.seed()).unwrap_or_default();
+        hops.retain(|hop| self.config.providers.get(&hop.provider).is_some_and(|it| it.kind.offers(operation)));
+        if hops.is_empty() {
+            let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
+            return Err(Error::bad_request(message, "model"));
+        }
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
@@ -138,6 +146,7 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
         let plan = Plan {
             model: name.clone().into_owned(),
+            operation,
             stream: facts.stream,
             include_usage: facts.include_usage,
             hops,

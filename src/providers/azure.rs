@@ -7,6 +7,7 @@
 //! without `delta`.
 
 use super::{Failure, Kind, Setting, Speech, Target, classify};
+use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Value;
 
@@ -27,12 +28,17 @@ impl Kind for AzureOpenAi {
         &[Setting { key: "api_version", required: false }]
     }
 
+    fn offers(&self, operation: Operation) -> bool {
+        operation != Operation::Moderations
+    }
+
     fn path(&self, target: &Target<'_>) -> String {
+        let operation = target.operation.path();
         match &target.settings.api_version {
-            None => "/openai/v1/chat/completions".to_owned(),
+            None => format!("/openai/v1{operation}"),
             Some(version) => {
                 let deployment = encode(target.model);
-                format!("/openai/deployments/{deployment}/chat/completions?api-version={version}")
+                format!("/openai/deployments/{deployment}{operation}?api-version={version}")
             }
         }
     }

@@ -5,6 +5,7 @@
 //! of the operator's target.
 
 use super::{Differences, Failure, Kind, Speech, Target, classify};
+use crate::dialect::Operation;
 use crate::error::Error;
 
 /// A vendor, or a server that one can run.
@@ -25,8 +26,13 @@ impl Kind for Vendor {
         self.base_url
     }
 
-    fn path(&self, _target: &Target<'_>) -> String {
-        "/chat/completions".to_owned()
+    /// Not all of them have all of it; where one has not, its own 404 says so, and the next target is tried.
+    fn offers(&self, _operation: Operation) -> bool {
+        true
+    }
+
+    fn path(&self, target: &Target<'_>) -> String {
+        target.operation.path().to_owned()
     }
 
     fn credential(&self, key: &str) -> (&'static str, String) {

@@ -18,6 +18,7 @@ use core::fmt::Debug;
 use crate::chat::{Answer, Request, Sink};
 use crate::dialect::Differences;
 pub use crate::dialect::Dropped;
+use crate::dialect::Operation;
 use crate::error::Error;
 use crate::json::{Document, Value};
 
@@ -66,7 +67,12 @@ pub trait Kind: Sync + Debug {
         &[]
     }
 
-    /// The path of a chat request, after the base URL's.
+    /// Whether it can be asked for this.
+    fn offers(&self, operation: Operation) -> bool {
+        operation == Operation::Chat
+    }
+
+    /// The path of a request, after the base URL's.
     fn path(&self, target: &Target<'_>) -> String;
 
     /// The header that carries the credential `key`: name and value.
@@ -155,6 +161,8 @@ pub trait StreamDecoder {
 pub struct Target<'a> {
     /// The provider's name for the model.
     pub model: &'a str,
+    /// What it is asked for.
+    pub operation: Operation,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// What the operator has said about the provider.
@@ -165,7 +173,7 @@ impl<'a> Target<'a> {
     /// For an answer that is not streamed, of a provider of which nothing was said.
     pub fn new(model: &'a str) -> Self {
         static NOTHING: Settings = Settings { api_version: None, project: None, region: None };
-        Self { model, stream: false, settings: &NOTHING }
+        Self { model, operation: Operation::Chat, stream: false, settings: &NOTHING }
     }
 }
 

@@ -3,6 +3,7 @@
 //! <https://platform.openai.com/docs/api-reference/chat>
 
 use super::{Failure, Kind, Speech, Target, classify};
+use crate::dialect::Operation;
 use crate::error::Error;
 
 /// The kind `openai`.
@@ -18,8 +19,12 @@ impl Kind for OpenAi {
         Some("https://api.openai.com/v1")
     }
 
-    fn path(&self, _target: &Target<'_>) -> String {
-        "/chat/completions".to_owned()
+    fn offers(&self, _operation: Operation) -> bool {
+        true
+    }
+
+    fn path(&self, target: &Target<'_>) -> String {
+        target.operation.path().to_owned()
     }
 
     fn credential(&self, key: &str) -> (&'static str, String) {

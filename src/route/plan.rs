@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dialect::Edits;
+use crate::dialect::{Edits, Operation};
 
 /// A request's way through the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The model by the name that the client asked for.
     pub model: String,
+    /// What the model is asked for.
+    pub operation: Operation,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// Whether the client wants the usage at the end of a stream.

@@ -42,6 +42,34 @@ pub fn answer(
     Ok(root.get("usage").and_then(usage))
 }
 
+/// The same for an answer that is a list of something else than choices, in the member `result`.
+///
+/// # Errors
+/// As [`answer`].
+pub fn list(
+    body: &[u8],
+    result: &str,
+    model: &str,
+    classify: impl FnOnce(Value<'_>) -> Error,
+    out: &mut String,
+) -> Result<Option<Usage>, Error> {
+    let document = Document::parse(body)
+        .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
+    let root = document.root();
+    if is_error(root) {
+        return Err(classify(root));
+    }
+    if root.get(result).and_then(|list| list.elements().next()).is_none() {
+        return Err(Error::bad_answer(format!("the provider's answer has no {result}")));
+    }
+    let mut patches = Patches::default();
+    if let Some(name) = root.get("model").filter(|name| name.kind() == Kind::String) {
+        patches.replace(name.start()..name.end(), literal(model));
+    }
+    patches.apply(document.text(), out);
+    Ok(root.get("usage").and_then(usage))
+}
+
 #[cfg(test)]
 mod tests {
     use super::answer;
@@ -108,6 +136,25 @@ mod tests {
             ),
         ] {
             check(&choice(message, finish), Ok((&choice(mended, &told), None)));
+        }
+    }
+
+    #[test]
+    fn lists_pass_as_they_are() {
+        let mut out = String::new();
+        let body = r#"{"object":"list","data":[{"embedding":[0.10,-2e-3]}],"model":"m-1","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+        let classify = |_: crate::json::Value<'_>| Error::new(Cause::Overloaded, "");
+        let usage = super::list(body.as_bytes(), "data", "asked", classify, &mut out).unwrap();
+        assert_eq!(out, body.replace("m-1", "asked"));
+        assert_eq!(usage, Some(Usage { input: 3, ..Usage::default() }));
+        for (body, cause) in [
+            (r#"{"data":[]}"#, Cause::BadAnswer),
+            ("{}", Cause::BadAnswer),
+            ("[", Cause::BadAnswer),
+            (r#"{"error":{"message":"x"}}"#, Cause::Overloaded),
+        ] {
+            let error = super::list(body.as_bytes(), "data", "asked", classify, &mut String::new()).unwrap_err();
+            assert_eq!(error.cause, cause, "{body}");
         }
     }
 

@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 
 use super::differ;
 use super::patch::Patches;
-use crate::dialect::{Differences, Dropped};
+use crate::dialect::{Differences, Dropped, Operation};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str, Value, Write};
 
@@ -35,8 +35,16 @@ impl<'a> Facts<'a> {
     /// Reads a chat request.
     ///
     /// # Errors
-    /// It is not one: always the client's fault. What is inside the messages is the provider's to judge.
+    /// As [`Self::of`].
     pub fn read(document: &'a Document<'a>) -> Result<Self, Error> {
+        Self::of(Operation::Chat, document)
+    }
+
+    /// Reads a request for this operation.
+    ///
+    /// # Errors
+    /// It is not one: always the client's fault. What is inside the messages is the provider's to judge.
+    pub fn of(operation: Operation, document: &'a Document<'a>) -> Result<Self, Error> {
         let root = document.root();
         if root.kind() != Kind::Object {
             return Err(Error::new(Cause::BadRequest, "The body must be a JSON object."));
@@ -44,20 +52,12 @@ impl<'a> Facts<'a> {
         let places = Places::find(root)?;
         let model = places.model.ok_or_else(|| Error::bad_request("You must provide a model parameter.", "model"))?;
         let model = model.as_str().ok_or_else(|| wrong_type("model", "a string"))?;
-        let messages = places.messages.ok_or_else(|| missing("messages"))?;
-        if messages.kind() != Kind::Array {
-            return Err(wrong_type("messages", "an array of objects"));
+        if operation == Operation::Chat {
+            check_messages(places.messages.ok_or_else(|| missing("messages"))?)?;
+        } else if root.get(operation.subject()).is_none_or(Value::is_null) {
+            return Err(missing(operation.subject()));
         }
-        if let Some((index, _)) = messages.elements().enumerate().find(|(_, message)| message.kind() != Kind::Object) {
-            return Err(wrong_type(&format!("messages[{index}]"), "an object"));
-        }
-        if messages.elements().next().is_none() {
-            return Err(Error::bad_request(
-                "Invalid 'messages': empty array. Expected at least one message.",
-                "messages",
-            ));
-        }
-        let stream = match places.stream {
+        let stream = match places.stream.filter(|_| operation.streams()) {
             Some(stream) if !stream.is_null() => stream.as_bool().ok_or_else(|| wrong_type("stream", "a boolean"))?,
             _ => false,
         };
@@ -94,6 +94,20 @@ impl<'a> Places<'a> {
         }
         Ok(places)
     }
+}
+
+fn check_messages(messages: Value<'_>) -> Result<(), Error> {
+    if messages.kind() != Kind::Array {
+        return Err(wrong_type("messages", "an array of objects"));
+    }
+    if let Some((index, _)) = messages.elements().enumerate().find(|(_, message)| message.kind() != Kind::Object) {
+        return Err(wrong_type(&format!("messages[{index}]"), "an object"));
+    }
+    if messages.elements().next().is_none() {
+        let message = "Invalid 'messages': empty array. Expected at least one message.";
+        return Err(Error::bad_request(message, "messages"));
+    }
+    Ok(())
 }
 
 fn duplicate(name: &str) -> Error {

@@ -27,6 +27,8 @@ struct Watched {
     /// The members that all chunks begin with, for those that the provider leaves out.
     head: String,
     choices: Vec<Choice>,
+    /// Whether it is a completion, not a chat.
+    is_text: bool,
     content: bool,
     done: bool,
     usage: Option<Usage>,
@@ -200,6 +202,12 @@ impl Watched {
         patches: &mut Patches,
         out: &mut String,
     ) {
+        // Completions have it in the place of a delta.
+        let text = value.get("text");
+        self.is_text |= text.is_some();
+        if !self.content {
+            self.content = text.is_some_and(says_something);
+        }
         if !self.content {
             let mut delta = value.get("delta").into_iter().flat_map(Value::members);
             self.content = delta.any(|(name, value)| name != "role" && name != "channel" && says_something(value));
@@ -234,7 +242,8 @@ impl Watched {
         for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
             write_bare(&self.head, model, choice, out);
             choice.finished = true;
-            write_chunk(&self.head, model, choice.number, "", &literal(choice.unsaid_finish()), out);
+            let nothing = if self.is_text { r#""text":"""# } else { r#""delta":{}"# };
+            write_chunk(&self.head, model, choice.number, nothing, &literal(choice.unsaid_finish()), out);
         }
     }
 }
@@ -264,16 +273,14 @@ fn head(chunk: Value<'_>) -> String {
 fn write_bare(head: &str, model: &str, choice: &mut Choice, out: &mut String) {
     let number = choice.number;
     for call in choice.bare() {
-        let delta = format!(r#""tool_calls":[{{"index":{call},"function":{{"arguments":"{{}}"}}}}]"#);
+        let delta = format!(r#""delta":{{"tool_calls":[{{"index":{call},"function":{{"arguments":"{{}}"}}}}]}}"#);
         write_chunk(head, model, number, &delta, "null", out);
     }
 }
 
 fn write_chunk(head: &str, model: &str, choice: u64, delta: &str, finish: &str, out: &mut String) {
     out.push_str(head);
-    out.push_str(&format!(
-        r#""model":{model},"choices":[{{"index":{choice},"delta":{{{delta}}},"finish_reason":{finish}}}]}}"#
-    ));
+    out.push_str(&format!(r#""model":{model},"choices":[{{"index":{choice},{delta},"finish_reason":{finish}}}]}}"#));
     out.push_str("\n\n");
 }
 

@@ -116,6 +116,34 @@ fn headers_that_are_no_text_do_no_harm() {
     }
 }
 
+/// Embeddings, completions and moderations pass as they are but for the model's name.
+#[test]
+fn other_operations_are_spliced_and_only_where_they_are_offered() {
+    let list = r#"{"data":[{"embedding":[0.10]}],"model":"gpt-up","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+    let results = r#"{"id":"m","model":"gpt-up","results":[{"flagged":false}]}"#;
+    let text = r#"{"choices":[{"text":"a","finish_reason":"stop","index":0}],"model":"gpt-up"}"#;
+    for (path, member, answer) in [
+        ("/v1/embeddings", r#""input":["a"],"dimensions":256"#, list),
+        ("/v1/moderations", r#""input":"a""#, results),
+        ("/v1/completions", r#""prompt":"a""#, text),
+    ] {
+        // Anthropic has none of these: it is left out of the plan, wherever it stands.
+        for model in ["o", "o-a", "a-o"] {
+            let body = format!(r#"{{"model":"{model}",{member}}}"#);
+            let outcome = ran(Script::post(body.clone()).with(":path", path).answered([json(200, answer)]));
+            assert_eq!((outcome.status, outcome.sent.len()), (200, 1), "{path} {outcome:?}");
+            let target = outcome.headers.text("x-gateway-model").unwrap();
+            assert!(outcome.sent[0].headers.text(":path").unwrap().ends_with(path), "{outcome:?}");
+            assert_eq!(outcome.sent[0].body, body.replace(&format!("\"{model}\""), &format!("\"{target}\"")));
+            assert_eq!(outcome.body, answer.replace("gpt-up", model));
+        }
+        let refused = ran(Script::post(format!(r#"{{"model":"a",{member}}}"#)).with(":path", path));
+        assert_eq!((refused.status, refused.sent.len()), (400, 0), "{refused:?}");
+        let missing = ran(Script::post(r#"{"model":"o"}"#).with(":path", path));
+        assert_eq!((missing.status, missing.sent.len()), (400, 0), "{missing:?}");
+    }
+}
+
 /// What nobody has seen can still be exchanged, content or not.
 #[test]
 fn an_error_that_comes_in_one_piece_with_content_falls_back() {

@@ -125,7 +125,7 @@ pub fn check_others(filters: &mut dyn Filters, root: &'static str) {
         body: body.map(|body| body.as_bytes().chunks(3).map(<[u8]>::to_vec).collect()),
         end,
     };
-    for path in ["/", "/v1/chat", "/v1/chat/completions/x", "/v1/embeddings", "/upload", "*", "/v1/modelsx"] {
+    for path in ["/", "/v1/chat", "/v1/chat/completions/x", "/v1/images/generations", "/upload", "*", "/v1/modelsx"] {
         for (method, body) in [("POST", Some("not JSON \u{1f980}")), ("GET", None), ("PUT", Some(""))] {
             for answer in [
                 answer("200", Some("data: {\"error\":1}\n\n"), End::Last),

@@ -6,7 +6,7 @@ use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
 use crate::config::{Config, Mistake, Provider};
-use crate::dialect::Edits;
+use crate::dialect::{Edits, Operation};
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
@@ -131,21 +131,27 @@ impl Attempt {
     }
 
     fn say(&self, body: &[u8], course: &mut Course) -> Result<Step, Error> {
-        let kind = self.upstream.kind;
-        let target =
-            Target { stream: course.plan.stream, settings: &self.upstream.settings, ..Target::new(&course.hop.model) };
+        let (kind, operation) = (self.upstream.kind, course.plan.operation);
+        let target = Target {
+            operation,
+            stream: course.plan.stream,
+            settings: &self.upstream.settings,
+            ..Target::new(&course.hop.model)
+        };
         // The gateway position has checked it: it does parse.
         let parse = |body| Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, format!("{invalid}")));
         let mut edited = String::new();
-        let unwanted = match &course.hop.edits {
+        // They are about chats.
+        let edits = course.hop.edits.as_deref().filter(|_| operation == Operation::Chat);
+        let unwanted = match edits {
             Some(edits) => splice::edit(&parse(body)?, edits, &mut edited),
             None => Vec::new(),
         };
-        let document = parse(if course.hop.edits.is_some() { edited.as_bytes() } else { body })?;
+        let document = parse(if edits.is_some() { edited.as_bytes() } else { body })?;
         let mut out = String::new();
         let dropped = match kind.speech() {
             Speech::OpenAi => {
-                let mut facts = Facts::read(&document)?;
+                let mut facts = Facts::of(operation, &document)?;
                 // The operator knows that this provider must not be asked.
                 facts.include_usage |= unasked(course.hop.edits.as_deref());
                 splice::request(&document, &facts, target.model, kind.differences(), &mut out)

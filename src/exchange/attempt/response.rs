@@ -148,6 +148,10 @@ impl Attempt {
             ));
         }
         match kind.speech() {
+            Speech::OpenAi if !course.plan.operation.streams() => {
+                let result = course.plan.operation.result();
+                splice::list(body, result, &course.plan.model, |error| classify(kind, error), out)
+            }
             Speech::OpenAi => splice::answer(body, &course.plan.model, |error| classify(kind, error), out),
             Speech::Native(translator) => {
                 let document = Document::parse(body)

@@ -225,6 +225,15 @@ fn what_stands_beside_the_data_need_not_be_text() {
 }
 
 #[test]
+fn completions_have_text_in_the_place_of_deltas() {
+    let text =
+        "data: {\"id\":\"c\",\"choices\":[{\"text\":\"h\",\"index\":0,\"finish_reason\":null}],\"model\":\"m-1\"}\n\n";
+    let end = "data: {\"id\":\"c\",\"model\":\"asked\",\"choices\":[{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}]}\n\n";
+    let (_, content) = check(&[text, DONE].concat(), true, &[&asked(text), end, DONE].concat(), Ok(()));
+    assert!(content);
+}
+
+#[test]
 fn several_data_lines_are_one_event() {
     let stream = "data: {\"model\":\"m-1\",\ndata: \"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     check(stream, true, &[&asked(stream), DONE].concat(), Ok(()));
