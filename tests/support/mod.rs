@@ -225,10 +225,15 @@ impl Answer {
 
 /// Posts `body` to the gateway's chat completions.
 pub fn chat(gateway: &Gateway, headers: &[(&str, &str)], body: &Value) -> Answer {
+    post(gateway, "/v1/chat/completions", headers, body)
+}
+
+/// Posts `body` to the gateway.
+pub fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build(),
     );
-    let url = format!("http://{}/v1/chat/completions", gateway.address);
+    let url = format!("http://{}{path}", gateway.address);
     let mut request = agent.post(&url).header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
