@@ -335,3 +335,28 @@ fn a_body_up_to_the_limit_survives_a_fallback_whole() {
     assert_eq!(usage, text.split_whitespace().count() as u64);
     set.gateway.assert_sound();
 }
+
+/// `examples/one-filter`: one attempt, by the routes of an Envoy that serves other things too.
+#[test]
+fn one_filter_in_an_envoy_of_its_own() {
+    let mock = Mock::start();
+    let port = format!("port_value: {}", mock.address.rsplit_once(':').unwrap().1);
+    let places = [("port_value: 9100", port.as_str()), ("127.0.0.1:9100", mock.address.as_str())];
+    let gateway = Gateway::of_envoy("examples/one-filter/envoy.yaml", &places, ("DEMO_KEY", "sk-mock-key"));
+    for (model, provider) in [("gpt-4o", "openai"), ("claude", "anthropic")] {
+        for stream in [false, true] {
+            let id = id();
+            // A client's own word on where to go is not heard.
+            let headers =
+                [("x-request-id", id.as_str()), ("authorization", "Bearer client"), ("x-gateway-target", "openai")];
+            answered(&chat(&gateway, &headers, &body(model, stream)), provider, "1").unwrap();
+            assert_eq!(mock.requests(&id).len(), 1);
+        }
+    }
+    let failed = chat(&gateway, &[("x-mock", "status=503")], &body("claude", true));
+    assert_eq!((failed.status, failed.json()["error"]["message"].is_string()), (503, true), "{failed:?}");
+    let other =
+        raw(&gateway, b"GET /else HTTP/1.1\r\nhost: a\r\nx-gateway-target: openai\r\nconnection: close\r\n\r\n");
+    assert!(other.ends_with("Something else.\n"), "{other}");
+    gateway.assert_sound();
+}

@@ -32,7 +32,13 @@ impl Single {
 
 impl Machine for Single {
     fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
-        self.gateway.request_headers(host, end)
+        let mut step = self.gateway.request_headers(host, end);
+        // Only the gateway says where a request goes: a client that could would reach a provider past everything here.
+        if step.flow == Flow::Continue && host.header(TARGET).is_some() {
+            step.remove(TARGET);
+            step.reroute = true;
+        }
+        step
     }
 
     fn wants_request(&self) -> Want {
@@ -65,6 +71,10 @@ impl Machine for Single {
         step.set("x-envoy-max-retries", "0");
         step.headers.extend(sent.headers);
         step.keep = sent.keep;
+        // Envoy finds no route for a request without it.
+        if let Some(scheme) = host.header("x-forwarded-proto") {
+            step.set("x-forwarded-proto", scheme);
+        }
         step.properties.extend(begun.properties);
         step.body = sent.body;
         step

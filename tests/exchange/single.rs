@@ -48,3 +48,14 @@ fn it_refuses_and_lists_alike() {
         refusals::check(&mut native(), &refusal);
     }
 }
+
+#[test]
+fn a_client_does_not_choose_the_target() {
+    let script = Script { root: "single", ..Script::post("not JSON") };
+    let script = script.with(":path", "/elsewhere").with("x-gateway-target", "openai");
+    let script = Script { route: Some("openai"), ..script }.answered([json(200, "{}")]);
+    let outcome = run(&mut native(), &script);
+    // What the routes are looked up by anew.
+    assert_eq!(outcome.routed.get("x-gateway-target"), None, "{outcome:?}");
+    assert_eq!(outcome.routed.text(":path").as_deref(), Some("/elsewhere"));
+}

@@ -22,14 +22,15 @@ pub struct Process {
 }
 
 impl Process {
+    /// The command.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_model-gateway"))
-            .args(arguments)
-            .env("MOCK_KEY", "sk-mock-key")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_model-gateway"));
+        command.args(arguments).env("MOCK_KEY", "sk-mock-key");
+        Self::spawn(command)
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let output = Arc::new(Mutex::new(String::new()));
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -135,6 +136,36 @@ impl Gateway {
         let mut process = Process::start(&["run", file.to_str().unwrap()]);
         let url = format!("http://{address}/v1/models");
         process.wait_for("the gateway to serve", |_| ureq::get(&url).call().ok());
+        Self { process, address, admin, file, _folder: folder }
+    }
+
+    /// An Envoy of its own on the configuration in `file`, with what stands for addresses and files replaced.
+    pub fn of_envoy(file: &str, replaced: &[(&str, &str)], variable: (&str, &str)) -> Self {
+        let folder = Folder::new();
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let (address, admin) = (free_address(), free_address());
+        let mut config = std::fs::read_to_string(root.join(file)).unwrap();
+        for (port, address) in [("8080", &address), ("9901", &admin)] {
+            config = config.replace(
+                &format!("port_value: {port}"),
+                &format!("port_value: {}", address.rsplit_once(':').unwrap().1),
+            );
+        }
+        for (text, replacement) in replaced {
+            config = config.replace(text, replacement);
+        }
+        let file = folder.0.join("envoy.yaml");
+        std::fs::write(&file, config).unwrap();
+        let own = root.join(".tools/bin/envoy");
+        let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
+        command
+            .args(["--use-dynamic-base-id", "-l", "warn", "-c"])
+            .arg(&file)
+            .current_dir(root)
+            .env(variable.0, variable.1);
+        let mut process = Process::spawn(command);
+        let url = format!("http://{address}/v1/models");
+        process.wait_for("Envoy to serve", |_| ureq::get(&url).call().ok());
         Self { process, address, admin, file, _folder: folder }
     }
 
