@@ -11,6 +11,7 @@ pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod others;
+mod pieces;
 mod structured;
 
 use core::fmt::Debug;

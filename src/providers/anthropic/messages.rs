@@ -2,7 +2,8 @@
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/working-with-messages>
 
-use super::blocks::{Id, Input, Trimmed};
+use super::super::pieces::{Input, Trimmed};
+use super::id::Id;
 use super::media;
 use crate::chat::{Message, Part, Request, Role, Text};
 use crate::error::Error;

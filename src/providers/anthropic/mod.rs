@@ -3,8 +3,8 @@
 //! <https://platform.claude.com/docs/en/api/messages>. Vertex and Bedrock speak the same language with another envelope.
 
 mod answer;
-mod blocks;
 mod failure;
+mod id;
 mod media;
 mod messages;
 mod models;

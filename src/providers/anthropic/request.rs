@@ -2,8 +2,8 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
+use super::super::pieces::Schema;
 use super::super::{Dropped, Target};
-use super::blocks::Schema;
 use super::messages;
 use super::models::{self, Model, Sampling, Thinking};
 use super::thinking::Plan;

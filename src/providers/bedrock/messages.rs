@@ -2,7 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html>
 
-use super::blocks::{Id, Input, Trimmed};
+use super::super::pieces::{Input, Trimmed};
+use super::id::Id;
 use super::media::{self, Names};
 use super::models::{Caches, Model, Thinking};
 use super::{Dropped, THOUGHTS};

@@ -4,9 +4,9 @@
 //! API in botocore, where they are stricter than the pages.
 
 mod answer;
-mod blocks;
 mod extra;
 mod failure;
+mod id;
 mod media;
 mod messages;
 mod models;

@@ -2,8 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html>
 
+use super::super::pieces::Schema;
 use super::super::structured::{self, Emulation};
-use super::blocks::Schema;
 use super::messages::Says;
 use super::models::{Caches, Forced};
 use crate::chat::{Part, Request, Tool, ToolChoice};

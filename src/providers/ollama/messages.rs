@@ -3,9 +3,10 @@
 //! <https://docs.ollama.com/api/chat>: `content` is one text, and `images` stand beside it, so that texts are joined, line by
 //! line, and the order of texts and images is lost.
 
-use crate::chat::{Arguments, Media, Message, Part, Role, ToolCall};
+use super::super::pieces::Input;
+use crate::chat::{Media, Message, Part, Role, ToolCall};
 use crate::error::Error;
-use crate::json::{Document, Kind, Str, Value, Write, Writer};
+use crate::json::{Str, Writer};
 
 /// Whether all of it can be said to Ollama.
 ///
@@ -131,37 +132,4 @@ fn write_call(call: &ToolCall<'_>, w: &mut Writer<'_>) {
 
 fn line_end() -> Str<'static> {
     Str::plain("\n")
-}
-
-/// `arguments`, which have to be an object. Those that a model wrote wrongly are kept as `{"arguments": ...}`: it is told of
-/// its mistake by the tool's result, and has to see what it said.
-#[derive(Debug)]
-struct Input<'a>(&'a Arguments<'a>);
-
-impl Write for Input<'_> {
-    fn write(&self, out: &mut String) {
-        match self.0 {
-            Arguments::Object(value) => object(*value, out),
-            Arguments::Text(text) => {
-                let text = text.decode();
-                match Document::parse(text.as_bytes()) {
-                    Ok(document) => object(document.root(), out),
-                    Err(_) if text.trim().is_empty() => out.push_str("{}"),
-                    Err(_) => wrapped(&*text, out),
-                }
-            }
-        }
-    }
-}
-
-fn object(value: Value<'_>, out: &mut String) {
-    match value.kind() {
-        Kind::Object => value.write(out),
-        Kind::Null => out.push_str("{}"),
-        _ => wrapped(&value, out),
-    }
-}
-
-fn wrapped(arguments: &(impl Write + ?Sized), out: &mut String) {
-    Writer::new(out).object(|w| w.field("arguments", arguments));
 }

@@ -1,41 +1,12 @@
-//! The small things in content blocks that Anthropic is particular about.
+//! Pieces of a request that several providers want written alike.
 
 use crate::chat::Arguments;
 use crate::json::{Document, Kind, Str, Value, Write, Writer};
 
-/// An id of a tool call as `^[a-zA-Z0-9_-]+$`, which Anthropic demands: <https://github.com/BerriAI/litellm/issues/21114>.
-/// Other bytes become `_` and their hexadecimal digits, so that different ids stay different and a result finds its call.
-#[derive(Debug)]
-pub(super) struct Id<'a>(pub &'a Str<'a>);
-
-impl Write for Id<'_> {
-    fn write(&self, out: &mut String) {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        out.push('"');
-        if self.0.is_empty() {
-            out.push('_');
-        } else if self.0.escaped().bytes().all(is_plain) {
-            out.push_str(self.0.escaped());
-        } else {
-            for byte in self.0.decode().bytes() {
-                if is_plain(byte) {
-                    out.push(char::from(byte));
-                } else {
-                    out.push('_');
-                    out.extend(
-                        [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)),
-                    );
-                }
-            }
-        }
-        out.push('"');
-    }
-}
-
-/// `tool_use.input`, which has to be an object. Arguments that a model wrote wrongly are kept as `{"arguments": ...}`: it
+/// The arguments of a call where they have to be an object. Arguments that a model wrote wrongly are kept as `{"arguments": ...}`: it
 /// is told of its mistake by the tool's result, and has to see what it said.
 #[derive(Debug)]
-pub(super) struct Input<'a>(pub &'a Arguments<'a>);
+pub struct Input<'a>(pub &'a Arguments<'a>);
 
 impl Write for Input<'_> {
     fn write(&self, out: &mut String) {
@@ -67,7 +38,7 @@ fn wrapped(arguments: &(impl Write + ?Sized), out: &mut String) {
 
 /// A text without the white space at its end.
 #[derive(Debug)]
-pub(super) struct Trimmed<'a>(pub &'a Str<'a>);
+pub struct Trimmed<'a>(pub &'a Str<'a>);
 
 impl Write for Trimmed<'_> {
     fn write(&self, out: &mut String) {
@@ -77,7 +48,7 @@ impl Write for Trimmed<'_> {
 
 /// JSON Schema of a tool's arguments; `type` has to be there.
 #[derive(Debug)]
-pub(super) struct Schema<'a>(pub Option<Value<'a>>);
+pub struct Schema<'a>(pub Option<Value<'a>>);
 
 impl Write for Schema<'_> {
     fn write(&self, out: &mut String) {
@@ -96,7 +67,7 @@ impl Write for Schema<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Id, Input, Schema, Trimmed};
+    use super::{Input, Schema, Trimmed};
     use crate::chat::Arguments;
     use crate::json::{Document, Str, Write};
 
@@ -104,14 +75,6 @@ mod tests {
         let mut out = String::new();
         value.write(&mut out);
         assert_eq!(out, expected);
-    }
-
-    #[test]
-    fn ids_are_mapped_and_stay_different() {
-        check(&Id(&Str::plain("toolu_01-A")), r#""toolu_01-A""#);
-        check(&Id(&Str::plain("functions.f:0")), r#""functions_2ef_3a0""#);
-        check(&Id(&Str::plain("a\"é")), r#""a_22_c3_a9""#);
-        check(&Id(&Str::EMPTY), r#""_""#);
     }
 
     #[test]
