@@ -8,7 +8,7 @@ mod checks;
 use model_gateway::chat::{Delta, Usage};
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::config::{Config, File};
-use model_gateway::dialect::Differences;
+use model_gateway::dialect::{Differences, Operation};
 use model_gateway::error::{Cause, Error};
 use model_gateway::frame::sse::{Decoder, MAX_EVENT};
 use model_gateway::json::{Document, MAX_DEPTH, Value as Node};
@@ -129,7 +129,8 @@ fn a_plan_is_the_same_as_anywhere_else() {
     assert!(order(&config, "other", 1).is_none());
 
     let hops = order(&config, "m", 1).unwrap();
-    let plan = Plan { model: "m\u{e9}".to_owned(), stream: true, include_usage: false, hops, next: 1 };
+    let operation = Operation::Chat;
+    let plan = Plan { model: "m\u{e9}".to_owned(), operation, stream: true, include_usage: false, hops, next: 1 };
     assert_eq!(Plan::decode(&plan.encode()), Some(plan));
     assert_eq!(Plan::decode(b"{}"), None);
 }
