@@ -81,7 +81,7 @@ use Ends::{BreakOnceStreamed, Error, EventOnceStreamed};
 const FAILURES: &[(&str, bool, Ends)] = &[
     ("status=500", true, Error(500, None)),
     ("status=502", true, Error(502, None)),
-    ("status=503", true, Error(503, None)),
+    ("status=503", true, Error(503, Some("server_is_overloaded"))),
     ("status=529", true, Error(503, Some("server_is_overloaded"))),
     ("status=429&retry-after=7", true, Error(429, Some("rate_limit_exceeded"))),
     ("status=401", true, Error(502, Some("upstream_authentication_failed"))),

@@ -43,7 +43,8 @@ fn cause(status: u16, kind: &str, message: &str) -> Cause {
         "rate_limit_error" => Cause::RateLimited,
         "overloaded_error" => Cause::Overloaded,
         "timeout_error" => Cause::Timeout,
-        "api_error" => Cause::ServerError,
+        // With 503 it says less than the status.
+        "api_error" if status != 503 => Cause::ServerError,
         _ => classify::cause(status, message, kind),
     }
 }
@@ -91,6 +92,7 @@ mod tests {
         check(413, "request_too_large", "m", Cause::ContextWindow);
         check(429, "rate_limit_error", "m", Cause::RateLimited);
         check(500, "api_error", "m", Cause::ServerError);
+        check(503, "api_error", "m", Cause::Overloaded);
         check(504, "timeout_error", "m", Cause::Timeout);
         check(529, "overloaded_error", "m", Cause::Overloaded);
         check(503, "brand_new_error", "m", Cause::Overloaded);

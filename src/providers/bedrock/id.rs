@@ -3,7 +3,8 @@
 use crate::json::{Str, Write};
 
 /// An id of a tool call as `[a-zA-Z0-9_-]{1,64}`. Other bytes become `_` and their hexadecimal digits, and what is too long is
-/// cut and told apart by a hash, so that different ids stay different and a result finds its call.
+/// cut and told apart by a hash, so that a result finds its call, and ids as providers
+/// write them stay different (`a.b` meets only an id that is written `a_2eb`).
 #[derive(Debug)]
 pub(super) struct Id<'a>(pub &'a Str<'a>);
 
