@@ -186,7 +186,9 @@ impl Gateway {
         for sign in ["panicked", "proxy_on_", "Envoy refused", "[critical]"] {
             assert!(!output.contains(sign), "`{sign}` in the log:\n{output}");
         }
-        for (name, value) in self.stats("wasm.") {
+        let stats = self.stats("wasm.");
+        assert!(!stats.is_empty(), "Envoy tells nothing of the module");
+        for (name, value) in stats {
             let bad = name.contains("failed") || name.contains("crash") || name.contains("vm_reload");
             assert!(!bad || value == 0, "{name}: {value}");
         }
