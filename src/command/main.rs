@@ -4,6 +4,7 @@
 #![cfg_attr(target_family = "wasm", no_main)]
 #![cfg(not(target_family = "wasm"))]
 
+mod key;
 mod load;
 mod mock;
 mod render;
@@ -53,6 +54,9 @@ enum Command {
     },
     /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
+    /// Keys for clients.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
+        Command::Key(key) => key.run().and_then(|text| print(&text)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
     };
     outcome.unwrap_or_else(|message| {

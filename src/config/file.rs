@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
 
@@ -50,6 +51,16 @@ pub struct File {
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
+    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyFile>>,
+    /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<String>,
+    /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
+    /// their key. Default 60; 0: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failures: Option<u32>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,

@@ -5,7 +5,7 @@ use super::plan::{Hop, Plan};
 use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::arrange;
-use crate::config::{Config, Found, Model, Target};
+use crate::config::{Config, Found, Key, Model, Target};
 use crate::dialect::Operation;
 
 /// What planning has to know of a request.
@@ -15,6 +15,8 @@ pub struct Ask<'a> {
     pub model: Found<'a>,
     /// What the model is asked for.
     pub operation: Operation,
+    /// Who asks, if that matters.
+    pub key: Option<&'a Key>,
     /// What the strategy `sticky` keeps together, as a number.
     pub sticky: Option<u64>,
     /// The time, in milliseconds since 1970.
@@ -107,7 +109,8 @@ pub fn candidates<'a>(
     while let Some(next) = waiting.pop() {
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
-            let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
+            let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation))
+                && ask.key.is_none_or(|key| key.may_reach(&target.provider));
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
             if offered && !found.iter().chain(&own).any(twice) {

@@ -99,8 +99,9 @@ impl Attempt {
             return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
         };
         let now = host.now();
+        let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
-            verdict::failed(host, hop, cause, None);
+            verdict::failed(host, hop, cause, None, &mut step);
         }
         let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
             true => Ok(hop),
@@ -109,7 +110,7 @@ impl Attempt {
         let hop = match begun {
             Ok(hop) => hop,
             Err(error) => {
-                let mut step = refuse(&error);
+                let mut step = Step { notices: step.notices, ..refuse(&error) };
                 step.property(names::PLAN, plan.encode());
                 step.property(names::OUTCOME, names::OVER);
                 return step;
@@ -117,7 +118,6 @@ impl Attempt {
         };
         verdict::begins(host, &hop);
         let course = Course::new(plan, hop, now);
-        let mut step = Step::hold();
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);

@@ -115,7 +115,7 @@ impl Attempt {
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
-            verdict::failed(host, &course.hop, error.cause, None);
+            verdict::failed(host, &course.hop, error.cause, None, &mut step);
             step.body = Some(out);
             account(relay.new_usage(), &mut step);
             return step;
@@ -213,7 +213,7 @@ impl Attempt {
         } else {
             step.property(names::OUTCOME, names::OVER);
         }
-        verdict::failed(host, &course.hop, error.cause, error.retry_after);
+        verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step);
         step.body = Some(body);
         step
     }
@@ -241,7 +241,7 @@ impl Course {
     fn succeeded(&self, host: &dyn Host, step: &mut Step) {
         let now = host.now();
         let took = (self.first.saturating_sub(self.began), now.saturating_sub(self.first), self.tokens);
-        verdict::succeeded(host, &self.hop, took);
+        verdict::succeeded(host, &self.hop, took, step);
         step.property(names::OUTCOME, names::OVER);
     }
 
