@@ -13,6 +13,7 @@ pub mod error;
 pub mod exchange;
 pub mod frame;
 pub mod json;
+pub mod limits;
 pub mod names;
 pub mod providers;
 pub mod route;
