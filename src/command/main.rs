@@ -6,6 +6,7 @@
 
 mod load;
 mod mock;
+mod prices;
 mod render;
 mod run;
 mod tools;
@@ -55,6 +56,8 @@ enum Command {
     Mock(mock::Args),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Derive the built-in table of prices again, from LiteLLM's.
+    Prices(prices::Derive),
 }
 
 /// A command that failed: what to tell. It has been told in full when this is empty.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
+        Command::Prices(arguments) => prices::derive(&arguments).and_then(|done| print(&done)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub struct Recording {
     pub id: String,
     pub provider: String,
+    pub model: String,
     pub status: u16,
     pub request: Value,
     pub body: String,
@@ -38,6 +39,7 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
         (recording["endpoint"] == endpoint && wanted(&text(&recording["provider"]))).then(|| Recording {
             id: text(&recording["id"]),
             provider: text(&recording["provider"]),
+            model: text(&recording["model"]),
             status: recording["response"]["status"].as_u64().unwrap().try_into().unwrap(),
             body: text(&recording["response"]["body_text"]),
             bytes: base64(recording["response"]["body_base64"].as_str().unwrap_or_default()),
