@@ -47,7 +47,38 @@ pub fn lookup(kind: &str, model: &str) -> Facts {
     row.and_then(table::Row::facts).and_then(Facts::parse).unwrap_or_default()
 }
 
+/// What a request asks of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// There is an image in it.
+    pub vision: bool,
+    /// It offers tools.
+    pub tools: bool,
+    /// The answer is to follow a JSON Schema.
+    pub json_schema: bool,
+    /// There is sound in it.
+    pub audio: bool,
+    /// There is a PDF in it.
+    pub pdf: bool,
+}
+
 impl Facts {
+    /// The first thing that is known to be out of the model's reach, for a prompt of so many tokens; by the name that it has
+    /// in messages and logs.
+    pub fn lacks(&self, needs: Needs, input: u64) -> Option<&'static str> {
+        let cannot = |fact: Option<bool>, needed: bool| needed && fact == Some(false);
+        [
+            ("vision", cannot(self.vision, needs.vision)),
+            ("tools", cannot(self.tools, needs.tools)),
+            ("json_schema", cannot(self.json_schema, needs.json_schema)),
+            ("audio", cannot(self.audio, needs.audio)),
+            ("pdf", cannot(self.pdf, needs.pdf)),
+            ("context", self.context.is_some_and(|context| input > context)),
+        ]
+        .into_iter()
+        .find_map(|(name, lacks)| lacks.then_some(name))
+    }
+
     /// Reads the short form: the mode's first letter, the most tokens of prompt and answer (`-`: not known), and a letter for
     /// each that is known, of `vtjapr` in the order of the fields, `-` before what it cannot: `c 128000 16384 vt-a`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -122,7 +153,7 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, Mode, lookup};
+    use super::{Facts, Mode, Needs, lookup};
 
     #[test]
     fn the_short_form_reads_and_writes_alike() {
@@ -143,6 +174,24 @@ mod tests {
             ..Facts::default()
         };
         assert_eq!(some, expected);
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_missing_rules_a_model_out() {
+        let all = Needs { vision: true, tools: true, json_schema: true, audio: true, pdf: true };
+        for (facts, needs, input, expected) in [
+            ("- - -", all, u64::MAX, None),
+            ("c 100 - vtjap", all, 100, None),
+            ("c 100 - vtjap", Needs::default(), 101, Some("context")),
+            ("c - - -v", all, 1, Some("vision")),
+            ("c - - -v-t", Needs { tools: true, ..Needs::default() }, 1, Some("tools")),
+            ("c - - -v-t-j-a-p", Needs::default(), 1, None),
+            ("c - - -j", all, 1, Some("json_schema")),
+            ("c - - -a", all, 1, Some("audio")),
+            ("c - - -p", all, 1, Some("pdf")),
+        ] {
+            assert_eq!(Facts::parse(facts).unwrap().lacks(needs, input), expected, "{facts}");
+        }
     }
 
     #[test]

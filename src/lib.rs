@@ -20,3 +20,4 @@ pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;
 pub mod splice;
+pub mod tokens;

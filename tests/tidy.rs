@@ -15,6 +15,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/chat.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     ("src/price/", &["frame", "dialect", "error", "providers", "clients", "splice", "exchange", "config", "route"]),
     ("src/facts.rs", &["frame", "dialect", "error", "providers", "clients", "splice", "exchange", "config", "route"]),
+    (
+        "src/tokens/",
+        &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route", "price"],
+    ),
     ("src/clients/", &["providers", "splice", "exchange", "config", "route"]),
     ("src/providers/", &["clients", "splice", "exchange", "config", "route"]),
     ("src/splice/", &["clients", "providers", "exchange", "config", "route"]),

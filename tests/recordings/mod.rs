@@ -15,6 +15,8 @@ pub struct Recording {
     pub provider: String,
     pub model: String,
     pub status: u16,
+    /// What was changed of it before it got here.
+    pub edited: Vec<Value>,
     pub request: Value,
     pub body: String,
     /// A body that is no text.
@@ -44,6 +46,7 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
             body: text(&recording["response"]["body_text"]),
             bytes: base64(recording["response"]["body_base64"].as_str().unwrap_or_default()),
             error_name: recording["response"]["headers"]["x-amzn-errortype"].as_str().map(str::to_owned),
+            edited: recording["edits"].as_array().cloned().unwrap_or_default(),
             request: recording["request"]["body"].take(),
         })
     });
