@@ -22,7 +22,7 @@ use self::media::Data;
 use self::text::{Meter, TOKEN};
 use crate::dialect::Operation;
 use crate::facts::Needs;
-use crate::json::{Document, Kind, Value};
+use crate::json::{Document, Kind, Str, Value};
 
 /// What can be told of a request before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +42,7 @@ pub fn estimate(operation: Operation, document: &Document<'_>, rules: Rules) -> 
     let mut most: Option<u64> = None;
     let mut choices = 1;
     for (name, value) in document.root().members() {
-        match name.escaped() {
+        match name.decode().as_ref() {
             "messages" => walk.messages(value),
             "prompt" | "input" | "suffix" if operation != Operation::Chat => walk.texts(value, 0),
             "tools" | "functions" => walk.tools(value),
@@ -79,7 +79,7 @@ impl Walk {
         for message in messages.elements() {
             self.flat = self.flat.saturating_add(u64::from(self.rules.message));
             for (name, value) in message.members() {
-                match name.escaped() {
+                match name.decode().as_ref() {
                     "content" if value.kind() == Kind::Array => value.elements().for_each(|part| self.part(part)),
                     "content" | "name" | "refusal" => self.text(value),
                     "tool_calls" => value.elements().for_each(|call| self.call(call)),
@@ -92,7 +92,7 @@ impl Walk {
 
     fn call(&mut self, call: Value<'_>) {
         for (name, value) in call.members() {
-            if matches!(name.escaped(), "function" | "custom") {
+            if matches!(name.decode().as_ref(), "function" | "custom") {
                 self.function(value);
             }
         }
@@ -109,7 +109,7 @@ impl Walk {
         let string =
             |outer: &str, inner: &str| part.get(outer).and_then(|value| value.get(inner).unwrap_or(value).as_str());
         let kind = part.get("type").and_then(Value::as_str);
-        let tokens = match kind.as_ref().map(|kind| kind.escaped()) {
+        let tokens = match kind.as_ref().map(Str::decode).as_deref() {
             Some("image_url" | "input_image") => {
                 self.needs.vision = true;
                 let url = string("image_url", "url");
@@ -129,7 +129,7 @@ impl Walk {
             }
             _ => {
                 for (name, value) in part.members() {
-                    if matches!(name.escaped(), "text" | "refusal") {
+                    if matches!(name.decode().as_ref(), "text" | "refusal") {
                         self.text(value);
                     }
                 }

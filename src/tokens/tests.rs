@@ -33,6 +33,10 @@ fn text_counts_wherever_it_stands_in_a_conversation() {
     let call =
         format!(r#"{{"messages":[{{"tool_calls":[{{"id":"x","function":{{"name":"","arguments":"{word}"}}}}]}}]}}"#);
     assert_eq!(chat(&call).input - nothing, one + 8);
+    // Nobody gets past it by writing names otherwise.
+    let escaped =
+        format!(r#"{{"mess\u0061ges":[{{"c\u006fntent":[{{"t\u0079pe":"te\u0078t","te\u0078t":"{word}"}}]}}]}}"#);
+    assert_eq!(chat(&escaped).input - nothing, one);
     // Ids, labels and the like are not shown to a model.
     for body in [
         format!(
