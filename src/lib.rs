@@ -11,12 +11,15 @@ pub mod config;
 pub mod dialect;
 pub mod error;
 pub mod exchange;
+pub mod facts;
 pub mod frame;
 pub mod json;
 pub mod limits;
 pub mod names;
+pub mod price;
 pub mod providers;
 pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;
 pub mod splice;
+pub mod tokens;

@@ -7,6 +7,7 @@
 mod key;
 mod load;
 mod mock;
+mod prices;
 mod render;
 mod run;
 mod tools;
@@ -59,6 +60,8 @@ enum Command {
     Key(key::Key),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Derive the built-in table of prices again, from LiteLLM's.
+    Prices(prices::Derive),
 }
 
 /// A command that failed: what to tell. It has been told in full when this is empty.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Mock(args) => Ok(mock::run(&args)),
         Command::Key(key) => key.run().and_then(|text| print(&text)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
+        Command::Prices(arguments) => prices::derive(&arguments).and_then(|done| print(&done)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");
