@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/dialect/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/json/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/chat.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
+    ("src/embedding.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     ("src/clients/", &["providers", "splice", "exchange", "config", "route"]),
     ("src/providers/", &["clients", "splice", "exchange", "config", "route"]),
     ("src/splice/", &["clients", "providers", "exchange", "config", "route"]),

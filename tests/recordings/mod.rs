@@ -55,7 +55,7 @@ pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(if length <= 3072 { 1 } else { 1 + length / 50 })
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
     for six in text.chars().filter(|c| *c != '=').map(|c| ALPHABET.find(c).unwrap()) {

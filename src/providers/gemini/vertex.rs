@@ -4,7 +4,7 @@
 //! own in the host: there `base_url` is `https://aiplatform.googleapis.com`.
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations#global-endpoint>
 
-use super::super::{Failure, Kind, Setting, Speech, Target};
+use super::super::{Embedder, Failure, Kind, Setting, Speech, Target};
 use super::{VERTEX, error, method, segment};
 use crate::error::Error;
 
@@ -26,10 +26,7 @@ impl Kind for Vertex {
     }
 
     fn path(&self, target: &Target<'_>) -> String {
-        let setting = |value: &Option<String>| segment(value.as_deref().unwrap_or_default());
-        let (project, region) = (setting(&target.settings.project), setting(&target.settings.region));
-        let (model, method) = (segment(target.model), method(target));
-        format!("/v1/projects/{project}/locations/{region}/publishers/google/models/{model}{method}")
+        path("v1", target, method(target))
     }
 
     fn credential(&self, key: &str) -> (&'static str, String) {
@@ -40,9 +37,21 @@ impl Kind for Vertex {
         Speech::Native(&VERTEX)
     }
 
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Vertex)
+    }
+
     fn error(&self, failure: &Failure<'_>) -> Error {
         error(failure)
     }
+}
+
+/// Where the target's model is asked for `method`, in this `version` of the interface.
+pub(super) fn path(version: &str, target: &Target<'_>, method: &str) -> String {
+    let setting = |value: &Option<String>| segment(value.as_deref().unwrap_or_default());
+    let (project, region) = (setting(&target.settings.project), setting(&target.settings.region));
+    let model = segment(target.model);
+    format!("/{version}/projects/{project}/locations/{region}/publishers/google/models/{model}{method}")
 }
 
 #[cfg(test)]
