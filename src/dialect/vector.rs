@@ -66,7 +66,8 @@ mod tests {
     use super::{Base64, Numbers, is_vector};
     use crate::json::{Document, Write};
 
-    /// What `numpy.frombuffer(base64.b64decode(text), dtype="float32")` of the official Python client does.
+    /// What the official Python client does where it was not told `encoding_format`, and asked for base64 itself:
+    /// `array("f", base64.b64decode(data)).tolist()`, or the same in numpy's words.
     fn decode(text: &str) -> Vec<f32> {
         const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         assert_eq!(text.len() % 4, 0);
