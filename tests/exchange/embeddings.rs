@@ -73,7 +73,7 @@ const GOOD: &[(&str, &str, &str, &str, u64)] = &[
     (
         "gemini",
         "/v1beta/models/gemini-embedding-001:batchEmbedContents",
-        r#"{"requests":[{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"a"}]},"outputDimensionality":2},{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"b"}]},"outputDimensionality":2}]}"#,
+        r#"{"requests":[{"model":"models/gemini-embedding-001","content":{"role":"user","parts":[{"text":"a"}]},"outputDimensionality":2},{"model":"models/gemini-embedding-001","content":{"role":"user","parts":[{"text":"b"}]},"outputDimensionality":2}]}"#,
         "{\n\"embeddings\": [{\"values\": [\n1,\n-2.50\n]},\n{\"values\":[0.1, 0]}], \"usageMetadata\": {\"promptTokenCount\": 2}}",
         2,
     ),

@@ -110,8 +110,10 @@ fn inputs<'a>(request: &Request<'a>, model: &str) -> Result<Vec<Vec<Part<'a>>>, 
     Ok(inputs)
 }
 
+/// Vertex takes no content of nobody's elsewhere, and Google's SDK says whose this is.
 fn write_content(parts: &[Part<'_>], w: &mut Writer<'_>) {
     w.name("content").object(|w| {
+        w.field("role", "user");
         w.name("parts").array(|w| {
             for part in parts {
                 match part {
