@@ -2,6 +2,8 @@
 //!
 //! Mistakes in the operator's configuration are not here: see [`crate::config::Mistake`].
 
+use serde::{Deserialize, Serialize};
+
 /// Why a request, or one attempt at it, failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -22,7 +24,8 @@ pub struct Error {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The request is malformed or asks for something impossible.
     BadRequest,
@@ -50,6 +53,8 @@ pub enum Cause {
     ServerError,
     /// The provider did not answer in time.
     Timeout,
+    /// The provider cannot be reached, or broke the connection.
+    Connection,
     /// The provider's answer makes no sense: empty, cut short, not what its interface promises.
     BadAnswer,
     /// The provider does not accept the gateway's credential.
@@ -92,9 +97,12 @@ impl Cause {
             | Self::UnsupportedMediaType
             | Self::ContextWindow
             | Self::ContentPolicy => Fault::Client,
-            Self::RateLimited | Self::Overloaded | Self::ServerError | Self::Timeout | Self::BadAnswer => {
-                Fault::Provider
-            }
+            Self::RateLimited
+            | Self::Overloaded
+            | Self::ServerError
+            | Self::Timeout
+            | Self::Connection
+            | Self::BadAnswer => Fault::Provider,
             Self::QuotaExhausted | Self::Authentication | Self::TargetNotFound => Fault::Operator,
         }
     }
@@ -112,6 +120,11 @@ impl Cause {
     /// The cause with that [`Self::name`].
     pub fn of_name(name: &str) -> Option<Self> {
         NAMES.iter().find(|(_, other)| *other == name).map(|(cause, _)| *cause)
+    }
+
+    /// Every cause.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(cause, _)| *cause)
     }
 
     /// The one map from what happened to what a client is told.
@@ -133,6 +146,7 @@ impl Cause {
             Self::Overloaded => (503, "server_error", Some("server_is_overloaded")),
             Self::ServerError => (500, "server_error", None),
             Self::Timeout => (504, "server_error", Some("upstream_timeout")),
+            Self::Connection => (503, "server_error", Some("upstream_unavailable")),
             Self::BadAnswer => (502, "server_error", Some("upstream_bad_answer")),
             Self::Authentication => (502, "server_error", Some("upstream_authentication_failed")),
         };
@@ -196,6 +210,7 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::Overloaded, "overloaded"),
     (Cause::ServerError, "server_error"),
     (Cause::Timeout, "timeout"),
+    (Cause::Connection, "connection"),
     (Cause::BadAnswer, "bad_answer"),
     (Cause::Authentication, "authentication"),
     (Cause::TargetNotFound, "target_not_found"),

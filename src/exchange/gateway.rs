@@ -3,14 +3,16 @@
 use std::rc::Rc;
 
 use super::endpoint::{Asks, Endpoint, percent_decode};
-use super::step::{Flow, Host, Machine, Reply, Step, Want};
+use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
+use super::sticky::sticky;
+use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Model};
+use crate::config::{Config, Found};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{self, Plan};
+use crate::route::{self, Ask, Plan};
 use crate::splice::Facts;
 
 /// One client request on its way to a provider, and the answer's way back.
@@ -71,6 +73,21 @@ impl Machine for Gateway {
         step.set("x-should-retry", "false");
         step
     }
+
+    fn done(&mut self, host: &dyn Host) {
+        let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
+        if self.phase != Phase::Sent || over() {
+            return;
+        }
+        // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
+        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return };
+        match host.ending() {
+            Ending::ClientLeft => verdict::unknown(host, hop),
+            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None),
+            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None),
+        }
+    }
 }
 
 impl Gateway {
@@ -85,8 +102,8 @@ impl Gateway {
         match Endpoint::find(&header(":method"), &path)? {
             None => Ok(Step::go()),
             Some((Asks::Models, "")) => {
-                let names = self.config.models.keys().map(String::as_str);
-                Ok(answer(openai::models(names, host.now() / 1000)))
+                let names = self.config.models.names();
+                Ok(answer(openai::models(names.into_iter(), host.now() / 1000)))
             }
             Some((Asks::Models, name)) => {
                 let name = percent_decode(name);
@@ -130,27 +147,27 @@ impl Gateway {
         })?;
         let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
-        let model = self.model(&name)?;
-        let mut hops = route::order(&self.config, &name, host.seed()).unwrap_or_default();
-        hops.retain(|hop| self.config.providers.get(&hop.provider).is_some_and(|it| it.kind.offers(operation)));
-        if hops.is_empty() {
+        let found = self.model(&name)?;
+        let model = found.model;
+        let sticky = sticky(host, &document, model);
+        let ask = Ask { model: found, operation, sticky, now: host.now(), seed: host.seed() };
+        let Some(plan) = route::plan(&self.config, &ask, host) else {
             let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
             return Err(Error::bad_request(message, "model"));
-        }
+        };
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
-        step.set("x-envoy-max-retries", hops.len().saturating_sub(1).to_string());
+        step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
         let plan = Plan {
             model: name.clone().into_owned(),
-            operation,
             stream: facts.stream,
             include_usage: facts.include_usage,
-            hops,
-            next: 0,
+            patience: timeout.as_millis(),
+            ..plan
         };
         step.property(names::log::MODEL, name.as_bytes());
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
@@ -159,8 +176,8 @@ impl Gateway {
         Ok(step)
     }
 
-    fn model(&self, name: &str) -> Result<&Model, Error> {
-        self.config.models.get(name).ok_or_else(|| {
+    fn model<'a>(&'a self, name: &'a str) -> Result<Found<'a>, Error> {
+        self.config.models.find(name).ok_or_else(|| {
             let name: String = name.chars().take(MAX_TOLD).collect();
             let message = format!("The model '{name}' does not exist or you do not have access to it.");
             Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }

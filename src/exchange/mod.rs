@@ -16,9 +16,11 @@ mod relay;
 mod retry_after;
 mod single;
 mod step;
+mod sticky;
+mod verdict;
 
 pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
 pub use self::gateway::Gateway;
 pub use self::single::Single;
-pub use self::step::{Flow, Headers, Host, Machine, Reply, Step, Want};
+pub use self::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};

@@ -1,17 +1,15 @@
 //! How long a provider asks to be left alone.
 
-use super::step::Host;
-
-/// In milliseconds. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after` has seconds, fractions of them too,
+/// In milliseconds, `now` being milliseconds since 1970. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after` has seconds, fractions of them too,
 /// or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(host: &dyn Host) -> Option<u64> {
-    let milliseconds = host.header("retry-after-ms").and_then(|value| number(&value));
+pub(super) fn retry_after(header: impl Fn(&str) -> Option<String>, now: u64) -> Option<u64> {
+    let milliseconds = header("retry-after-ms").and_then(|value| number(&value));
     milliseconds
         .or_else(|| {
-            let value = host.header("retry-after")?;
+            let value = header("retry-after")?;
             number(&value).map(|seconds| seconds * 1000.0).or_else(|| {
                 let then = seconds_since_1970(&value)? * 1000;
-                Some(then.saturating_sub(host.now()) as f64)
+                Some(then.saturating_sub(now) as f64)
             })
         })
         .map(|milliseconds| milliseconds as u64)
@@ -48,31 +46,6 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{retry_after, seconds_since_1970};
-    use crate::exchange::{Headers, Host};
-
-    struct Answer(&'static [(&'static str, &'static str)]);
-
-    impl Host for Answer {
-        fn now(&self) -> u64 {
-            784_111_770_500
-        }
-
-        fn seed(&self) -> u64 {
-            0
-        }
-
-        fn header(&self, name: &str) -> Option<String> {
-            self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-        }
-
-        fn headers(&self) -> Headers {
-            Headers::new()
-        }
-
-        fn property(&self, _: &str) -> Option<Vec<u8>> {
-            None
-        }
-    }
 
     #[test]
     fn every_form_is_understood() {
@@ -87,7 +60,10 @@ mod tests {
             (&[("retry-after", "NaN")], None),
             (&[], None),
         ] {
-            assert_eq!(retry_after(&Answer(headers)), expected, "{headers:?}");
+            let header = |name: &str| {
+                headers.iter().find(|(other, _)| *other == name).map(|(_, value): &(&str, &str)| (*value).to_owned())
+            };
+            assert_eq!(retry_after(header, 784_111_770_500), expected, "{headers:?}");
         }
     }
 

@@ -4,6 +4,7 @@
 pub type Headers = Vec<(String, String)>;
 
 use crate::names;
+use crate::route::Shared;
 
 /// What to do now, in this order: properties, headers, body, flow.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub trait Machine {
     }
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
-    fn response_grows(&mut self, _bytes: u64) -> Step {
+    fn response_grows(&mut self, _host: &dyn Host, _bytes: u64) -> Step {
         Step::hold()
     }
 
@@ -100,10 +101,26 @@ pub trait Machine {
     fn response_body(&mut self, _host: &dyn Host, _bytes: &[u8], _end: bool) -> Step {
         Step::go()
     }
+
+    /// The stream is over, however it ended; nothing can be done to it any more.
+    fn done(&mut self, _host: &dyn Host) {}
+}
+
+/// How a stream ended, where it did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It did.
+    Complete,
+    /// The client left.
+    ClientLeft,
+    /// The provider, or the way to it, took too long.
+    TimedOut,
+    /// The provider, or the way to it, failed.
+    Failed,
 }
 
 /// What a machine can look at. Each look costs a call.
-pub trait Host {
+pub trait Host: Shared {
     /// The time, in milliseconds since 1970.
     fn now(&self) -> u64;
 
@@ -119,6 +136,9 @@ pub trait Host {
 
     /// A property that a machine set, on this stream or, for an attempt, on its request.
     fn property(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// How the stream ended, once it has.
+    fn ending(&self) -> Ending;
 }
 
 /// The longest value that a header is given.

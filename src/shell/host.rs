@@ -6,7 +6,8 @@ use log::warn;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::exchange::{Flow, Headers, Host, Reply, Step};
+use crate::exchange::{Ending, Flow, Headers, Host, Reply, Step};
+use crate::route::{Shared, Version};
 
 /// Which half of a stream a step is about.
 #[derive(Clone, Copy)]
@@ -118,7 +119,34 @@ impl Host for Call {
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
     }
+
+    fn ending(&self) -> Ending {
+        let flags = hostcalls::get_property(vec!["response", "flags"]).ok().flatten();
+        match flags.and_then(|flags| flags.try_into().ok()).map_or(0, u64::from_le_bytes) {
+            0 => Ending::Complete,
+            flags if flags & CLIENT_LEFT != 0 => Ending::ClientLeft,
+            flags if flags & TIMED_OUT != 0 => Ending::TimedOut,
+            _ => Ending::Failed,
+        }
+    }
 }
+
+impl Shared for Call {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        // What is not there has no version: with one that no record has, only the first to make it succeeds.
+        let (record, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+        (record, Version(version.unwrap_or(u32::MAX)))
+    }
+
+    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
+        hostcalls::set_shared_data(key, Some(record), Some(version)).is_ok()
+    }
+}
+
+/// Bits of the property `response.flags`:
+/// <https://github.com/envoyproxy/envoy/blob/v1.40.0/envoy/stream_info/stream_info.h>
+const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
+const TIMED_OUT: u64 = 1 << 2 | 1 << 16 | 1 << 19 | 1 << 22;
 
 fn since_1970() -> Duration {
     let now = hostcalls::get_current_time().ok();

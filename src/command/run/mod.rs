@@ -166,7 +166,7 @@ async fn greet(gateway: &Gateway, loaded: &Loaded) {
         summary(loaded),
         gateway.envoy.admin.address()
     );
-    if let Some(model) = loaded.config.models.keys().next() {
+    if let Some(model) = loaded.config.models.names().first() {
         let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Say hello" }] });
         eprintln!("try:\n  curl {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'");
     }

@@ -7,7 +7,7 @@
 
 use super::super::embed::{self, at_most, refused, sift};
 use super::super::{Dropped, Embedder, Target};
-use super::{Gemini, Vertex, failure, media, segment, vertex};
+use super::{Gemini, failure, media, segment};
 use crate::embedding::{Answer, Part, Request};
 use crate::error::Error;
 use crate::json::{Document, Str, Value, Writer};
@@ -47,14 +47,22 @@ impl Embedder for Gemini {
     }
 }
 
-impl Embedder for Vertex {
+/// Embeddings of Google's models on Vertex.
+#[derive(Debug)]
+pub(super) struct OnVertex;
+
+impl Embedder for OnVertex {
     /// `batchEmbedContents` is in the beta version only.
     fn path(&self, request: &Request<'_>, target: &Target<'_>) -> String {
-        match (is_gemini(target.model), request.inputs.len()) {
-            (false, _) => vertex::path("v1", target, ":predict"),
-            (true, 0 | 1) => vertex::path("v1beta1", target, ":embedContent"),
-            (true, _) => vertex::path("v1beta1", target, ":batchEmbedContents"),
-        }
+        let (version, method) = match (is_gemini(target.model), request.inputs.len()) {
+            (false, _) => ("v1", "predict"),
+            (true, 0 | 1) => ("v1beta1", "embedContent"),
+            (true, _) => ("v1beta1", "batchEmbedContents"),
+        };
+        let setting = |value: &Option<String>| segment(value.as_deref().unwrap_or_default());
+        let (project, region) = (setting(&target.settings.project), setting(&target.settings.region));
+        let model = segment(bare(target.model));
+        format!("/{version}/projects/{project}/locations/{region}/publishers/google/models/{model}:{method}")
     }
 
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
@@ -90,8 +98,9 @@ impl Embedder for Vertex {
     }
 }
 
+/// `models/gemini-embedding-001` without what stands before it.
 fn bare(model: &str) -> &str {
-    model.strip_prefix("models/").unwrap_or(model)
+    model.rsplit_once("models/").map_or(model, |(_, model)| model)
 }
 
 fn is_gemini(model: &str) -> bool {

@@ -5,6 +5,7 @@
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations#global-endpoint>
 
 use super::super::{Embedder, Failure, Kind, Setting, Speech, Target};
+use super::embeddings::OnVertex;
 use super::{VERTEX, error, method, segment};
 use crate::error::Error;
 
@@ -26,7 +27,10 @@ impl Kind for Vertex {
     }
 
     fn path(&self, target: &Target<'_>) -> String {
-        path("v1", target, method(target))
+        let setting = |value: &Option<String>| segment(value.as_deref().unwrap_or_default());
+        let (project, region) = (setting(&target.settings.project), setting(&target.settings.region));
+        let (model, method) = (segment(target.model), method(target));
+        format!("/v1/projects/{project}/locations/{region}/publishers/google/models/{model}{method}")
     }
 
     fn credential(&self, key: &str) -> (&'static str, String) {
@@ -38,20 +42,12 @@ impl Kind for Vertex {
     }
 
     fn embedder(&self) -> Option<&'static dyn Embedder> {
-        Some(&Vertex)
+        Some(&OnVertex)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {
         error(failure)
     }
-}
-
-/// Where the target's model is asked for `method`, in this `version` of the interface.
-pub(super) fn path(version: &str, target: &Target<'_>, method: &str) -> String {
-    let setting = |value: &Option<String>| segment(value.as_deref().unwrap_or_default());
-    let (project, region) = (setting(&target.settings.project), setting(&target.settings.region));
-    let model = segment(target.model);
-    format!("/{version}/projects/{project}/locations/{region}/publishers/google/models/{model}{method}")
 }
 
 #[cfg(test)]
