@@ -9,6 +9,7 @@ pub mod chat;
 pub mod clients;
 pub mod config;
 pub mod dialect;
+pub mod embedding;
 pub mod error;
 pub mod exchange;
 pub mod facts;

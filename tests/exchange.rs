@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "exchange/embeddings.rs"]
+mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
 #[path = "exchange/properties.rs"]

@@ -237,6 +237,9 @@ fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
     (0..3_u32, delta)
 }
 
+/// Parameters of a request for embeddings.
+const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "input_type", "user", "truncate", "x"];
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -351,6 +354,26 @@ proptest! {
         for name in ["tools", "tool_choice", "stop", "response_format", "reasoning", "thinking", "metadata"] {
             let hi = json!([{"role": "user", "content": "hi"}]);
             checks::client_request(json!({"model": "m", "messages": hi, name: value}).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn embeddings_are_asked_for_and_read_or_refused(value in value(), other in value(), numbers in prop::collection::vec(any::<f64>(), 0..6), name in select(EMBEDDINGS)) {
+        let images = json!({"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}, {"type": "text", "text": "a"}]});
+        for input in [value.clone(), json!([value]), json!("a"), json!(["a", value]), json!([[1, 2], value]), images.clone(), json!([images, "a"])] {
+            checks::embeddings(json!({"model": "m", "input": input, name: other}).to_string().as_bytes());
+        }
+        for vector in [value, json!(numbers)] {
+            for answer in [
+                json!({"embeddings": {"float": [vector, numbers]}, "meta": other}),
+                json!({"embeddings": [vector, numbers], "prompt_eval_count": other}),
+                json!({"embeddings": [{"values": vector, "statistics": other}], "usageMetadata": other}),
+                json!({"predictions": [{"embeddings": {"values": vector}}, other]}),
+                json!({"embedding": vector, "inputTextTokenCount": other}),
+                json!({"data": [{"embedding": vector}, other], "model": "m", "usage": other}),
+            ] {
+                checks::embeddings(answer.to_string().as_bytes());
+            }
         }
     }
 }

@@ -255,6 +255,8 @@ fn properties_hold_here_too() {
         "data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n",
         "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n",
         "data: {\"type\":\"message_stop\"}\n\n",
+        "{\"model\":\"m\",\"input\":[\"a\"],\"dimensions\":2}",
+        "{\"embeddings\":[[1.5,-2]]}",
         "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"a\"}}\n\n",
     ];
     let mut state = 1_u32;
@@ -274,5 +276,6 @@ fn properties_hold_here_too() {
         checks::gemini_stream(bytes);
         checks::gemini_request(bytes);
         checks::client_request(bytes);
+        checks::embeddings(bytes);
     }
 }

@@ -1,9 +1,10 @@
-//! OpenAI's chat completions, as clients write and read them, with the members that other gateways and providers added
+//! OpenAI's chat completions and embeddings, as clients write and read them, with the members that other gateways and providers added
 //! to carry thoughts and cache marks: `reasoning_content`, `reasoning_details`, `thinking_blocks`, `cache_control`.
 //!
 //! <https://platform.openai.com/docs/api-reference/chat>
 
 mod answer;
+mod embeddings;
 mod error;
 mod field;
 mod media;
@@ -14,6 +15,7 @@ mod stream;
 mod thinking;
 
 pub use self::answer::answer;
+pub use self::embeddings::{embeddings, embeddings_encoding, embeddings_request};
 pub use self::error::{error_body, error_event};
 pub use self::models::{model, models};
 pub use self::request::request;

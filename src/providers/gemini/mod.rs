@@ -5,6 +5,7 @@
 mod answer;
 mod array;
 mod contents;
+mod embeddings;
 mod failure;
 mod media;
 mod models;
@@ -17,7 +18,7 @@ mod tools;
 mod vertex;
 
 pub use self::vertex::Vertex;
-use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -46,6 +47,10 @@ impl Kind for Gemini {
 
     fn speech(&self) -> Speech {
         Speech::Native(&GOOGLE_AI)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Gemini)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {
