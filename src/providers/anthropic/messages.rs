@@ -143,12 +143,15 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
             w.field("name", &call.name);
             w.field("input", &Input(&call.arguments));
         }),
-        Part::ToolResult { id, parts } => w.object(|w| {
+        Part::ToolResult { id, parts, is_error } => w.object(|w| {
             w.field("type", "tool_result");
             w.field("tool_use_id", &Id(id));
             w.name("content").array(|w| write_result(parts, w));
+            if *is_error {
+                w.field("is_error", &true);
+            }
         }),
-        Part::Audio(_) => {}
+        Part::Audio(_) | Part::Citation(_) => {}
     }
 }
 

@@ -3,6 +3,7 @@
 //! <https://platform.claude.com/docs/en/api/messages>. Vertex and Bedrock speak the same language with another envelope.
 
 mod answer;
+mod citations;
 mod failure;
 mod id;
 mod media;
@@ -11,6 +12,7 @@ mod models;
 mod request;
 mod stream;
 mod thinking;
+mod tools;
 
 use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};

@@ -148,12 +148,16 @@ impl Says<'_> {
                     w.field("input", &Input(&call.arguments));
                 });
             }),
-            Part::ToolResult { id, parts } => w.object(|w| {
+            Part::ToolResult { id, parts, is_error } => w.object(|w| {
                 w.name("toolResult").object(|w| {
                     w.field("toolUseId", &Id(id));
                     w.name("content").array(|w| self.result(parts, w));
+                    if *is_error {
+                        w.field("status", "error");
+                    }
                 });
             }),
+            Part::Citation(_) => {}
         }
     }
 

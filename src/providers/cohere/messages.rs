@@ -55,7 +55,7 @@ pub(super) fn write(request: &Request<'_>, instruction: Option<&str>, thinks: bo
 /// Results of tools are messages of their own, before what else the user says.
 fn write_user(message: &Message<'_>, w: &mut Writer<'_>) {
     for part in &message.parts {
-        if let Part::ToolResult { id, parts } = part {
+        if let Part::ToolResult { id, parts, .. } = part {
             w.object(|w| {
                 w.field("role", "tool");
                 w.field("tool_call_id", id);

@@ -72,8 +72,8 @@ impl<'r, 'm> Turn<'r, 'm> {
     fn user(&mut self, messages: &[&'r Message<'m>], w: &mut Writer<'_>) {
         let parts = || messages.iter().flat_map(|message| &message.parts);
         for part in parts() {
-            if let Part::ToolResult { id, parts } = part {
-                self.result(id, parts, w);
+            if let Part::ToolResult { id, parts, is_error } = part {
+                self.result(id, parts, *is_error, w);
             }
         }
         // Files that a result cannot have in it stand beside it.
@@ -91,7 +91,7 @@ impl<'r, 'm> Turn<'r, 'm> {
         }
     }
 
-    fn result(&self, id: &Str<'_>, parts: &[Part<'_>], w: &mut Writer<'_>) {
+    fn result(&self, id: &Str<'_>, parts: &[Part<'_>], is_error: bool, w: &mut Writer<'_>) {
         let name = self.calls.get(&*id.decode());
         w.object(|w| {
             w.name("functionResponse").object(|w| {
@@ -103,7 +103,7 @@ impl<'r, 'm> Turn<'r, 'm> {
                     Some(name) => w.field("name", *name),
                     None => w.field("name", "unknown_function"),
                 }
-                w.field("response", &Response(parts));
+                w.field("response", &Response { parts, is_error });
                 let mut files = parts.iter().filter(|part| self.fits(part)).filter_map(media_of).peekable();
                 if files.peek().is_some() {
                     w.name("parts").array(|w| files.for_each(|file| w.object(|w| media::write_inline(file, w))));
@@ -226,6 +226,6 @@ fn write_part(part: &Part<'_>, signature: Option<&Str<'_>>, w: &mut Writer<'_>) 
         Part::Image(media) => media::write(media, "image/jpeg", w),
         Part::Document { media, .. } => media::write(media, "application/pdf", w),
         Part::Audio(media) => media::write(media, "audio/mp3", w),
-        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } => {}
+        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {}
     }
 }

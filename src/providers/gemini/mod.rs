@@ -4,9 +4,12 @@
 
 mod answer;
 mod array;
+mod citations;
 mod contents;
 mod failure;
+mod logprobs;
 mod media;
+mod modalities;
 mod models;
 mod parts;
 mod request;
