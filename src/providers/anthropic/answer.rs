@@ -27,6 +27,7 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
         let citations = block.get("citations").into_iter().flat_map(Value::elements);
         parts.extend(citations.filter_map(|citation| citations::read(citation, (start, said))).map(Part::Citation));
     }
+    parts.extend(refusal(body).map(Part::Refusal));
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let mut tokens = Tokens::default();
     let usage = body.get("usage");
@@ -70,6 +71,14 @@ fn part(block: Value<'_>) -> Option<Part<'_>> {
 /// The text of member `name`.
 pub(super) fn text<'a>(object: Value<'a>, name: &str) -> Option<Str<'a>> {
     object.get(name).and_then(Value::as_str)
+}
+
+/// Why the model was stopped, of the answer or the `delta` that has its `stop_reason`.
+/// <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons#refusal>
+pub(super) fn refusal(holder: Value<'_>) -> Option<Str<'_>> {
+    let details =
+        holder.get("stop_details").filter(|details| text(*details, "type").is_some_and(|kind| kind == "refusal"))?;
+    text(details, "explanation").filter(|said| !said.is_blank())
 }
 
 /// <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>. `calls`: whether tools were called.

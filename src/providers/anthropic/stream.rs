@@ -10,7 +10,7 @@
 use super::super::StreamDecoder;
 use super::super::pieces::length;
 use super::super::structured::Undo;
-use super::answer::{Tokens, finish, text};
+use super::answer::{Tokens, finish, refusal, text};
 use super::{citations, failure};
 use crate::chat::{Citation, Delta, Sink};
 use crate::error::Error;
@@ -132,6 +132,10 @@ impl State {
             ("content_block_stop", Phase::Started) => self.close(out),
             ("message_delta", Phase::Started) => {
                 let reason = event.path(&["delta", "stop_reason"]).and_then(Value::as_str);
+                if let Some(said) = event.get("delta").and_then(refusal) {
+                    self.close(out);
+                    out.push(0, Delta::Refusal(said));
+                }
                 self.stop_reason = reason.map(Str::into_owned).or(self.stop_reason.take());
                 self.take_usage(event);
             }

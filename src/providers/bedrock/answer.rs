@@ -52,9 +52,11 @@ fn read_block<'a>(block: Value<'a>, said: &mut (u64, u64), parts: &mut Vec<Part<
     }
     if let Some(call) = block.get("toolUse").filter(|call| !is_servers(*call)) {
         let (Some(id), Some(name)) = (text(call, "toolUseId"), text(call, "name")) else { return };
-        let arguments = match call.get("input").filter(|input| input.kind() == Kind::Object) {
+        let input = call.get("input");
+        let arguments = match input.filter(|input| input.kind() == Kind::Object) {
             Some(input) => Arguments::Object(input),
-            None => Arguments::Text(Str::plain("{}")),
+            // Any JSON may stand there.
+            None => Arguments::Text(input.and_then(Value::as_str).unwrap_or(Str::plain("{}"))),
         };
         parts.push(Part::ToolCall(ToolCall { id, name, arguments, signature: None }));
     }
@@ -103,7 +105,10 @@ pub(super) fn finish(native: Str<'_>, calls: bool) -> Result<Finish<'_>, Error> 
 pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let (uncached, output) = (count("inputTokens")?, count("outputTokens").unwrap_or(0));
-    let (read, written) = (count("cacheReadInputTokens").unwrap_or(0), count("cacheWriteInputTokens").unwrap_or(0));
+    // Some models' counts come under older names, too.
+    let cache = |name: &str, older: &str| count(name).or_else(|| count(older)).unwrap_or(0);
+    let read = cache("cacheReadInputTokens", "cacheReadInputTokenCount");
+    let written = cache("cacheWriteInputTokens", "cacheWriteInputTokenCount");
     let details = usage.get("cacheDetails").into_iter().flat_map(Value::elements);
     let hour = details.filter(|detail| text(*detail, "ttl").is_some_and(|ttl| ttl == "1h"));
     let hour: u64 = hour.filter_map(|detail| detail.get("inputTokens")?.as_u64()).fold(0, u64::saturating_add);

@@ -16,8 +16,10 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     let mut choices = Vec::new();
     for (position, candidate) in (0..).zip(candidates(body)) {
         let index = candidate.get("index").and_then(Value::as_u64).unwrap_or(position);
-        let native = native(candidate).ok_or_else(|| Error::bad_answer("the provider's answer has no finishReason"))?;
         let mut parts = parts(candidate, &id, u32::try_from(index).unwrap_or(0));
+        // The body is whole: what was said counts for more than that nobody says why it ended.
+        let native = native(candidate).or_else(|| (!parts.is_empty()).then_some(Str::plain("STOP")));
+        let native = native.ok_or_else(|| Error::bad_answer("the provider's answer has no finishReason"))?;
         let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
         let texts = parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(&text.text) } else { None });
         let said = Str::join(texts, &Str::EMPTY);

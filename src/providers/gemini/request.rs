@@ -11,7 +11,7 @@ use super::parts::Raw;
 use super::schema::Schema;
 use super::thinking::Plan;
 use super::{contents, tools};
-use crate::chat::{Format, Part, Request, Text, ToolChoice};
+use crate::chat::{Format, Part, Request, Role, Text, ToolChoice};
 use crate::dialect::says_nothing;
 use crate::json::{Str, Value, Writer};
 
@@ -36,6 +36,11 @@ pub(super) fn write(request: &Request<'_>, model: &str, language: &Language, out
     if has_cache_markers(request) {
         // Prefixes are cached without being told to: https://ai.google.dev/gemini-api/docs/caching
         dropped.push("cache_control".to_owned());
+    }
+    let operator = request.messages.iter().filter(|message| message.role == Role::System);
+    if operator.flat_map(|message| &message.parts).any(|part| !matches!(part, Part::Text(_) | Part::Refusal(_))) {
+        // "systemInstruction: currently, text only": https://ai.google.dev/api/generate-content#request-body
+        dropped.push("messages[].content[]".to_owned());
     }
     Writer::new(out).object(|w| {
         contents::write_system(request, instruction, w);
