@@ -1,7 +1,7 @@
 //! What several translators have no word for.
 
 use super::Dropped;
-use crate::chat::{Format, Part, Request, ServerTool};
+use crate::chat::{Format, Message, Part, Request, Role, ServerTool};
 
 /// Names what a provider without a word for end users, tiers of service and cache markers leaves out.
 pub(super) fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {
@@ -47,4 +47,15 @@ pub(super) fn drop_failures(request: &Request<'_>, dropped: &mut Dropped) {
     if request.messages.iter().flat_map(|message| &message.parts).any(failed) {
         dropped.push("messages[].is_error".to_owned());
     }
+}
+
+/// Whether it is a file among what the model itself has said, which only providers can be told of whose models make such.
+pub(super) fn is_made(message: &Message<'_>, part: &Part<'_>) -> bool {
+    message.role == Role::Assistant && matches!(part, Part::Image(_) | Part::Audio(_) | Part::Document { .. })
+}
+
+/// Names those files, where they are left out.
+pub(super) fn drop_made(request: &Request<'_>, dropped: &mut Dropped) {
+    let has_any = |message: &Message<'_>| message.parts.iter().any(|part| is_made(message, part));
+    dropped.extend(request.messages.iter().any(has_any).then(|| "messages[].images".to_owned()));
 }

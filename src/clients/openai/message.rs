@@ -33,7 +33,7 @@ impl Reader {
     }
 
     fn message<'a>(&mut self, message: &Field<'_, 'a>) -> Result<Message<'a>, Error> {
-        const NAMES: [&str; 15] = [
+        const NAMES: [&str; 16] = [
             "role",
             "content",
             "tool_calls",
@@ -47,12 +47,29 @@ impl Reader {
             "function_call",
             "is_error",
             "name",
+            "images",
             // They are for people: the model has the text that they are about.
             "annotations",
             "citations",
         ];
-        let [role, content, calls, id, cache, details, blocks, thought, reasoning, refusal, call, failed, name, _, _] =
-            message.members(NAMES, |name| self.lose(name))?;
+        let [
+            role,
+            content,
+            calls,
+            id,
+            cache,
+            details,
+            blocks,
+            thought,
+            reasoning,
+            refusal,
+            call,
+            failed,
+            name,
+            images,
+            _,
+            _,
+        ] = message.members(NAMES, |name| self.lose(name))?;
         let role = role.ok_or_else(|| message.missing("role"))?;
         let (mut parts, mut thoughts_by) = (Vec::with_capacity(1), None);
         let word = role.text()?;
@@ -74,7 +91,9 @@ impl Reader {
                 return Err(role.unknown(&word, &known));
             }
         };
-        for (is_said, name) in [(name.is_some(), "name"), (failed.is_some(), "is_error")] {
+        let images = images.filter(|images| images.value.elements().next().is_some());
+        let is_strange = images.is_some() && neutral != Role::Assistant;
+        for (is_said, name) in [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images")] {
             if is_said {
                 self.lose(name);
             }
@@ -97,6 +116,14 @@ impl Reader {
         }
         mark(&mut parts, cache)?;
         if neutral == Role::Assistant {
+            // Those that it was sent before.
+            if let Some(images) = images {
+                for image in images.elements()? {
+                    let [url] = image.pick(["image_url"])?;
+                    let url = url.ok_or_else(|| image.missing("image_url"))?;
+                    parts.push(Part::Image(self.address("images[].image_url", &url)?));
+                }
+            }
             let refusal = refusal.map(|refusal| refusal.text()).transpose()?;
             parts.extend(refusal.map(Part::Refusal));
             if let Some(calls) = calls {

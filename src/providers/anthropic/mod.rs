@@ -53,6 +53,9 @@ impl Kind for Anthropic {
     }
 }
 
+/// By what name these thoughts are known: OpenRouter's.
+const THOUGHTS: &str = "anthropic-claude-v1";
+
 impl Translator for Anthropic {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
         request::write(request, target, out)
@@ -63,7 +66,7 @@ impl Translator for Anthropic {
     }
 
     fn thoughts(&self) -> &'static str {
-        "anthropic-claude-v1"
+        THOUGHTS
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder> {

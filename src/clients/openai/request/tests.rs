@@ -161,6 +161,21 @@ fn what_has_no_neutral_word_is_named() {
 }
 
 #[test]
+fn images_that_the_model_made_come_back() {
+    check_messages(
+        r#"{"role":"user","content":"a","images":[{}]},{"role":"assistant","content":"b","images":[
+           {"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO"},"index":0},{"image_url":"https://a"}]},
+           {"role":"assistant","content":"c","images":[]}"#,
+        &[
+            "User: a",
+            "Assistant: b; image image/png:iVBO; image <https://a>",
+            "Assistant: c",
+            "other: messages[].images",
+        ],
+    );
+}
+
+#[test]
 fn a_signature_is_found_where_google_puts_it() {
     let call = |extra: &str, expected: Option<&str>, others: usize| {
         let body = format!(

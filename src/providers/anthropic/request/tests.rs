@@ -423,6 +423,26 @@ fn formats() {
 }
 
 #[test]
+fn thoughts_of_others_are_left_out() {
+    for (by, kept) in
+        [(None, true), (Some(""), true), (Some("anthropic-claude-v1"), true), (Some("google-gemini-v1"), false)]
+    {
+        let thought = Part::Thinking { text: Str::plain("t"), signature: Some(Str::plain("s")) };
+        let parts = vec![thought, Part::Text(Str::plain("a").into())];
+        let said = Message { role: Role::Assistant, parts, thoughts_by: by.map(Str::plain) };
+        let asked = |text| {
+            let parts = vec![Part::Text(Str::plain(text).into())];
+            Message { role: Role::User, parts, thoughts_by: None }
+        };
+        let request = Request { messages: vec![asked("q"), said, asked("r")], ..Request::default() };
+        let (body, dropped) = write(SONNET_4_5, &request).unwrap();
+        let turn = body["messages"][1]["content"].as_array().unwrap();
+        assert_eq!(turn.iter().any(|block| block["type"] == "thinking"), kept, "{by:?}");
+        assert!(dropped.is_empty());
+    }
+}
+
+#[test]
 fn tools_that_anthropic_runs() {
     let own = |kind, json| ServerTool { kind: Str::plain(kind), value: value(json) };
     let server_tools = vec![
