@@ -80,6 +80,8 @@ pub enum Part<'a> {
         media: Media<'a>,
         /// The client's name for it.
         name: Option<Str<'a>>,
+        /// Whether the answer is to say what of it is from here: [`Part::Citation`].
+        cited: bool,
     },
     /// Sound.
     Audio(Media<'a>),

@@ -34,6 +34,16 @@ pub(super) fn drop_search(request: &Request<'_>, dropped: &mut Dropped) {
     dropped.extend(request.web_search.is_some().then(|| "web_search_options".to_owned()));
 }
 
+/// Names that documents are to be cited, where a provider does not do so.
+pub(super) fn drop_cited(request: &Request<'_>, dropped: &mut Dropped) {
+    let is_cited = |part: &Part<'_>| matches!(part, Part::Document { cited: true, .. });
+    let cited = request.messages.iter().flat_map(|message| &message.parts).any(|part| match part {
+        Part::ToolResult { parts, .. } => parts.iter().any(is_cited),
+        part => is_cited(part),
+    });
+    dropped.extend(cited.then(|| "messages[].content[].citations".to_owned()));
+}
+
 /// Names what of a schema is not said where only the schema is.
 pub(super) fn drop_description(request: &Request<'_>, dropped: &mut Dropped) {
     if matches!(&request.format, Some(Format::JsonSchema { description: Some(_), .. })) {

@@ -168,9 +168,18 @@ impl Reader {
     }
 
     fn part<'a>(&mut self, part: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        const NAMES: [&str; 8] =
-            ["type", "text", "cache_control", "image_url", "input_audio", "file", "refusal", "document_url"];
-        let [kind, text, cache, image, audio, file, refusal, document] =
+        const NAMES: [&str; 9] = [
+            "type",
+            "text",
+            "cache_control",
+            "image_url",
+            "input_audio",
+            "file",
+            "refusal",
+            "document_url",
+            "citations",
+        ];
+        let [kind, text, cache, image, audio, file, refusal, document, citations] =
             part.members(NAMES, |name| self.lose_in("content[]", name))?;
         let kind = kind.ok_or_else(|| part.missing("type"))?;
         let word = kind.text()?;
@@ -184,11 +193,12 @@ impl Reader {
                 Part::Image(self.address("content[].image_url", &image)?)
             }
             "input_audio" => Part::Audio(self.audio(&audio.ok_or_else(|| part.missing("input_audio"))?)?),
-            "file" => self.document(&file.ok_or_else(|| part.missing("file"))?)?,
+            "file" => self.document(&file.ok_or_else(|| part.missing("file"))?, citations)?,
             // Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna
             "document_url" => {
                 let document = document.ok_or_else(|| part.missing("document_url"))?;
-                Part::Document { media: self.address("content[].document_url", &document)?, name: None }
+                let media = self.address("content[].document_url", &document)?;
+                Part::Document { media, name: None, cited: is_cited(citations)? }
             }
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
             _ => {
@@ -196,8 +206,13 @@ impl Reader {
                 return Err(kind.unknown(&word, &known));
             }
         };
-        if cache.is_some() {
-            self.lose_in("content[]", "cache_control");
+        for (is_said, name) in [
+            (cache.is_some(), "cache_control"),
+            (citations.is_some() && !matches!(read, Part::Document { .. }), "citations"),
+        ] {
+            if is_said {
+                self.lose_in("content[]", name);
+            }
         }
         Ok(read)
     }
@@ -227,14 +242,14 @@ impl Reader {
     }
 
     /// A file in the request, or at an address: `file_id` may be one for LiteLLM's clients.
-    fn document<'a>(&mut self, file: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        let [data, name, id, url] = file.members(["file_data", "filename", "file_id", "file_url"], |name| {
-            self.lose_in("content[].file", name);
-        })?;
+    fn document<'a>(&mut self, file: &Field<'_, 'a>, citations: Option<Field<'_, 'a>>) -> Result<Part<'a>, Error> {
+        const NAMES: [&str; 5] = ["file_data", "filename", "file_id", "file_url", "citations"];
+        let [data, name, id, url, own] = file.members(NAMES, |name| self.lose_in("content[].file", name))?;
+        let cited = is_cited(citations)? || is_cited(own)?;
         let name = name.map(|name| name.text()).transpose()?;
         let is_address = |id: &Field<'_, 'a>| id.value.as_str().is_some_and(|id| id.decode().contains("://"));
         match (data.or(url).or(id.filter(is_address)), id) {
-            (Some(data), _) => Ok(Part::Document { media: media(&data)?, name }),
+            (Some(data), _) => Ok(Part::Document { media: media(&data)?, name, cited }),
             (None, Some(id)) => {
                 Err(id.invalid("files uploaded beforehand cannot be used with this model; send file_data"))
             }
@@ -296,6 +311,13 @@ impl Reader {
     fn lose_in(&mut self, place: &str, name: &str) {
         self.lose(&format!("{place}.{name}"));
     }
+}
+
+/// `{"enabled": true}`, Anthropic's word for it, with or around a file.
+fn is_cited(citations: Option<Field<'_, '_>>) -> Result<bool, Error> {
+    let Some(citations) = citations else { return Ok(false) };
+    let [enabled] = citations.pick(["enabled"])?;
+    enabled.map_or(Ok(false), |enabled| enabled.truth())
 }
 
 /// The id of the `number`th legacy call, so that the `function` message after it finds it.

@@ -138,7 +138,7 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Text(text) => write_text(text, w),
         Part::Refusal(text) => write_text(&text.borrow().into(), w),
         Part::Image(image) => media::image(image, w),
-        Part::Document { media, name } => media::document(media, name, w),
+        Part::Document { media, name, cited } => media::document(media, name, *cited, w),
         Part::Thinking { text, signature } => w.object(|w| {
             w.field("type", "thinking");
             w.field("thinking", text);

@@ -131,8 +131,10 @@ impl Says<'_> {
                 self.cache_point(*cache, "messages.cache_control", Caches::Messages, w);
             }
             Part::Refusal(text) => w.object(|w| w.field("text", text)),
-            Part::Image(media) | Part::Audio(media) => media::write(media, None, &mut self.names, w),
-            Part::Document { media, name } => media::write(media, name.as_ref(), &mut self.names, w),
+            Part::Image(media) | Part::Audio(media) => media::write(media, (None, false), &mut self.names, w),
+            Part::Document { media, name, cited } => {
+                media::write(media, (name.as_ref(), *cited), &mut self.names, w);
+            }
             Part::Thinking { text, signature } => w.object(|w| {
                 w.name("reasoningContent").object(|w| {
                     w.name("reasoningText").object(|w| {

@@ -2,7 +2,9 @@
 //!
 //! <https://docs.cohere.com/reference/chat>
 
-use super::super::others::{drop_description, drop_failures, drop_hints, drop_made, drop_search, drop_tools};
+use super::super::others::{
+    drop_cited, drop_description, drop_failures, drop_hints, drop_made, drop_search, drop_tools,
+};
 use super::super::pieces;
 use super::super::{Dropped, Target};
 use super::messages;
@@ -23,6 +25,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     drop_hints(request, &mut dropped);
     drop_failures(request, &mut dropped);
     drop_made(request, &mut dropped);
+    drop_cited(request, &mut dropped);
     drop_search(request, &mut dropped);
     drop_tools(request, |_| false, &mut dropped);
     let instruction = instruction(request, &mut dropped);

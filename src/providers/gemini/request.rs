@@ -3,7 +3,7 @@
 //! <https://ai.google.dev/api/generate-content#request-body>
 
 use super::super::Dropped;
-use super::super::others::drop_description;
+use super::super::others::{drop_cited, drop_description};
 use super::Language;
 use super::modalities::Modalities;
 use super::models::{self, Model};
@@ -26,6 +26,7 @@ pub(super) fn write(request: &Request<'_>, model: &str, language: &Language, out
     let (format, instruction) = format(request, &model, &mut dropped);
     let plan = Plan::new(request.reasoning.as_ref(), &model, &mut dropped);
     let config = config(request, &others, format, plan, &mut dropped);
+    drop_cited(request, &mut dropped);
     if format.is_some() {
         drop_description(request, &mut dropped);
     }

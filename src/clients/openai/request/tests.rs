@@ -28,8 +28,9 @@ fn show(part: &Part<'_>) -> String {
         Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
         Part::Image(media) => format!("image {}", show_media(media)),
         Part::Audio(media) => format!("audio {}", show_media(media)),
-        Part::Document { media, name } => {
-            format!("document {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
+        Part::Document { media, name, cited } => {
+            let cited = if *cited { "*" } else { "" };
+            format!("document{cited} {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
         }
         Part::Thinking { text, signature } => {
             format!("thought {}|{}", text.escaped(), signature.as_ref().map_or("", Str::escaped))
@@ -132,14 +133,16 @@ fn what_has_no_neutral_word_is_named() {
              {"type":"image_url","image_url":{"url":"https://a","detail":"auto","max_dynamic_patch":4}},
              {"type":"document_url","document_url":"https://a/b.pdf"},{"type":"document_url","document_url":{"url":"https://c"}},
              {"type":"input_audio","input_audio":"https://a/b.mp3"},{"type":"file","file":{"file_id":"gs://a/b.pdf","format":"pdf"}},
-             {"type":"file","file":{"file_url":"https://d"}}]},
+             {"type":"file","file":{"file_url":"https://d","citations":{"enabled":true}}},
+             {"type":"document_url","document_url":"https://e","citations":{"enabled":true}},
+             {"type":"image_url","image_url":"https://f","citations":{}}]},
            {"role":"assistant","content":"b","audio":{"id":"x"},"annotations":[],"citations":[],"foo":null,"is_error":true,
              "tool_calls":[{"id":"c","index":0,"type":"function","function":{"name":"f","arguments":"{}","bar":1}},
              {"id":"d","type":"custom","custom":{"name":"g","input":"a\"b"}}]},
            {"role":"tool","tool_call_id":"c","content":"no","is_error":true},{"role":"tool","tool_call_id":"d","content":"e"}"#,
         &[
             "User: a; image <https://a>; document  <https://a/b.pdf>; document  <https://c>; audio <https://a/b.mp3>; \
-             document  <gs://a/b.pdf>; document  <https://d>",
+             document  <gs://a/b.pdf>; document*  <https://d>; document*  <https://e>; image <https://f>",
             r#"Assistant: b; call c f {}; call d g {\"input\":\"a\\\"b\"}"#,
             "User: result! c [no]",
             "User: result d [e]",
@@ -147,6 +150,7 @@ fn what_has_no_neutral_word_is_named() {
             "other: messages[].content[].foo",
             "other: messages[].content[].image_url.max_dynamic_patch",
             "other: messages[].content[].file.format",
+            "other: messages[].content[].citations",
             "other: messages[].audio",
             "other: messages[].is_error",
             "other: messages[].tool_calls[].function.bar",

@@ -207,7 +207,8 @@ fn thoughts_come_back_as_they_were() {
 
 #[test]
 fn media() {
-    let document = |media, name: Option<&'static str>| Part::Document { media, name: name.map(Str::plain) };
+    let document =
+        |media, name: Option<&'static str>| Part::Document { media, name: name.map(Str::plain), cited: name.is_some() };
     says(
         vec![message(
             Role::User,
@@ -223,7 +224,7 @@ fn media() {
         json!([{"role":"user","content":[
             {"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}},
             {"type":"image","source":{"type":"base64","media_type":"image/webp","data":"AAAA"}},
-            {"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="},"title":"a.pdf"},
+            {"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="},"title":"a.pdf","citations":{"enabled":true}},
             {"type":"document","source":{"type":"text","media_type":"text/plain","data":"é"}},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},
             {"type":"document","source":{"type":"url","url":"https://h/d.pdf"}}]}]),

@@ -101,7 +101,7 @@ fn thoughts_go_back_where_the_model_keeps_them() {
 
 #[test]
 fn images_are_said_to_users_only() {
-    let document = |media| Part::Document { media, name: None };
+    let document = |media| Part::Document { media, name: None, cited: false };
     let url = || Media::Url(Str::plain("https://example.com/a"));
     let block = |url: &str| json!({"type":"image_url","image_url":{"url":url}});
     says(

@@ -98,7 +98,7 @@ fn thoughts_go_back_without_signatures() {
 
 #[test]
 fn images_are_base64_or_refused() {
-    let document = |media| Part::Document { media, name: None };
+    let document = |media| Part::Document { media, name: None, cited: false };
     says(
         vec![message(Role::User, [Part::Image(image("image/png")), document(image("image/jpeg"))])],
         json!([{"role":"user","content":"","images":["AAAA","AAAA"]}]),
