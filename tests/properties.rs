@@ -5,7 +5,7 @@
 #[path = "fuzz/checks.rs"]
 mod checks;
 
-use model_gateway::chat::{Delta, Finish, FinishReason, Usage};
+use model_gateway::chat::{Citation, Delta, Finish, FinishReason, Logprob, Media, Source, Usage};
 use model_gateway::clients::{Envelope, openai::StreamEncoder};
 use model_gateway::json::Str;
 use proptest::prelude::*;
@@ -230,6 +230,20 @@ fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
         (0..3_u32, some()).prop_map(|(block, data)| Delta::RedactedThinking { block, data }),
         (0..3_u32, some(), some()).prop_map(|(call, id, name)| Delta::ToolCall { call, id, name, signature: None }),
         (0..3_u32, some()).prop_map(|(call, json)| Delta::ToolArguments { call, json }),
+        (some(), some(), any::<bool>(), prop::option::of((0..9_u64, 0..9_u64))).prop_map(
+            |(from, said, page, range)| {
+                let document = Source::Document { id: Some(said.clone()), index: Some(1), place: None };
+                let source = if page { Source::Url(from) } else { document };
+                Delta::Citation(Citation { source, title: Some(said.clone()), quote: Some(said), range })
+            }
+        ),
+        some().prop_map(|token| {
+            let top = vec![Logprob { token: token.clone(), logprob: "-1.5e-3", bytes: Some("[1]"), top: Vec::new() }];
+            Delta::Logprobs(vec![Logprob { token, logprob: "0", bytes: None, top }])
+        }),
+        (some(), some()).prop_map(|(media_type, data)| Delta::Image(Media::Base64 { media_type, data })),
+        some().prop_map(|url| Delta::Image(Media::Url(url))),
+        (some(), some()).prop_map(|(media_type, data)| Delta::Audio(Media::Base64 { media_type, data })),
         (finish, some()).prop_map(|(reason, native)| Delta::Finish(Finish { reason, native })),
         (0..9_u64, 0..9_u64).prop_map(|(input, output)| Delta::Usage(Usage { input, output, ..Usage::default() })),
         Just(Delta::KeepAlive),

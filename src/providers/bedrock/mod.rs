@@ -4,6 +4,7 @@
 //! API in botocore, where they are stricter than the pages.
 
 mod answer;
+mod citations;
 mod embeddings;
 mod extra;
 mod failure;

@@ -3,6 +3,7 @@
 //! <https://docs.cohere.com/reference/chat>
 
 mod answer;
+mod citations;
 mod embeddings;
 mod failure;
 mod messages;

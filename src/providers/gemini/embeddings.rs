@@ -127,7 +127,7 @@ fn write_content(parts: &[Part<'_>], w: &mut Writer<'_>) {
             for part in parts {
                 match part {
                     Part::Text(text) => w.object(|w| w.field("text", text)),
-                    Part::Image(image) => media::write(image, "image/jpeg", w),
+                    Part::Image(image) => media::write(image, "image/jpeg", None, w),
                 }
             }
         });

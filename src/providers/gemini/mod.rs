@@ -4,10 +4,13 @@
 
 mod answer;
 mod array;
+mod citations;
 mod contents;
 mod embeddings;
 mod failure;
+mod logprobs;
 mod media;
+mod modalities;
 mod models;
 mod parts;
 mod request;
