@@ -13,8 +13,9 @@ use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{self, Ask, Plan};
+use crate::route::{self, Ask, Plan, Unfit};
 use crate::splice::Facts;
+use crate::tokens::{Rules, estimate};
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
@@ -165,15 +166,10 @@ impl Gateway {
         let model = found.model;
         let sticky = sticky(host, &document, model);
         let key = self.key.as_deref();
-        let ask = Ask { model: found, operation, key, sticky, now: host.now(), seed: host.seed() };
-        let Some(plan) = route::plan(&self.config, &ask, host) else {
-            if route::plan(&self.config, &Ask { key: None, ..ask }, host).is_some() {
-                let message = format!("Your API key may not reach any provider of the model '{name}'.");
-                return Err(Error::new(Cause::Forbidden, message));
-            }
-            let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
-            return Err(Error::bad_request(message, "model"));
-        };
+        let estimate = (self.config.models.is_picky(model, body.len() as u64))
+            .then(|| estimate(operation, &document, Rules::of(&name)));
+        let ask = Ask { model: found, operation, key, estimate, sticky, now: host.now(), seed: host.seed() };
+        let plan = route::plan(&self.config, &ask, host).map_err(|why| unfit(why, &name, operation))?;
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
@@ -211,6 +207,27 @@ impl Gateway {
     fn too_large(&self, bytes: u64) -> Error {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
+    }
+}
+
+fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
+    match why {
+        Unfit::Key => {
+            let message = format!("Your API key may not reach any provider of the model '{model}'.");
+            Error::new(Cause::Forbidden, message)
+        }
+        Unfit::Operation => {
+            let message = format!("The model '{model}' has no target that can be asked for {}.", operation.path());
+            Error::bad_request(message, "model")
+        }
+        Unfit::Lacks("context") => {
+            let message = format!("The prompt is longer than any target of the model '{model}' takes.");
+            Error { param: Some("messages".to_owned()), ..Error::new(Cause::ContextWindow, message) }
+        }
+        Unfit::Lacks(what) => {
+            let message = format!("The model '{model}' has no target that can do what this request needs: {what}.");
+            Error::bad_request(message, "model")
+        }
     }
 }
 
