@@ -4,14 +4,15 @@ mod content;
 mod request;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use serde_json::{Value, json};
 
-use super::dialect::{Call, Dialect, Event, Fault, Operation};
+use super::clock::rfc3339;
+use super::dialect::{Call, Dialect, Event, Fault, Operation, key};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
-use super::random::{BASE62, BASE64, hash, letters, mix, nth};
+use super::random::{BASE62, BASE64, hash, is_sealed, letters, mix, nth, sealed};
 
 /// The dialect.
 pub struct Anthropic;
@@ -25,12 +26,8 @@ impl Dialect for Anthropic {
         (*method == Method::POST && path.ends_with("/v1/messages")).then_some(Operation::Chat)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Fault> {
-        match headers.get("x-api-key").and_then(|value| value.to_str().ok()) {
-            None | Some("") => Err(Fault::NoKey),
-            Some("bad-key") => Err(Fault::BadKey("bad-key".to_owned())),
-            Some(_) => Ok(()),
-        }
+    fn authenticate(&self, call: &Call<'_>) -> Result<(), Fault> {
+        key(call.headers.get("x-api-key").and_then(|value| value.to_str().ok()))
     }
 
     fn read(&self, call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
@@ -227,13 +224,11 @@ fn signature(thought: &str) -> String {
 
 /// What stands in a redacted thinking block, and signs itself.
 fn redacted(seed: u64) -> String {
-    let nonce = letters(seed, 24, BASE64);
-    format!("Eroe{nonce}{}", letters(hash(&nonce), 32, BASE64))
+    sealed("Eroe", seed)
 }
 
 fn is_redacted(data: &str) -> bool {
-    let nonce = data.strip_prefix("Eroe").and_then(|rest| rest.split_at_checked(24));
-    nonce.is_some_and(|(nonce, signature)| signature == letters(hash(nonce), 32, BASE64))
+    is_sealed("Eroe", data)
 }
 
 fn stop_reason(finish: &Finish) -> &str {
@@ -313,19 +308,6 @@ fn explain(fault: &Fault) -> (u16, &'static str, String) {
             (*status, kind, message.to_owned())
         }
     }
-}
-
-/// Howard Hinnant's `civil_from_days`: the year begins in March, so that a leap day is its last.
-fn rfc3339(seconds: u64) -> String {
-    let (days, clock) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = days / 146_097 * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3600, clock / 60 % 60, clock % 60)
 }
 
 /// Far from the tools of a message, whose ids are made from the same seed.
@@ -462,12 +444,5 @@ mod tests {
         assert_eq!(told(Fault::Status(503)), (503, json!("api_error")));
         assert_eq!(told(Fault::Status(422)), (422, json!("invalid_request_error")));
         assert_eq!(told(Fault::NoKey), (401, json!("authentication_error")));
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(rfc3339(1_767_225_599), "2025-12-31T23:59:59Z");
     }
 }
