@@ -44,6 +44,18 @@ const DIALECTS: &[Dialect] = &[
         stream_type: SSE,
     },
     Dialect {
+        name: "vertex-anthropic",
+        paths: [
+            "/v1/projects/p/locations/r/publishers/anthropic/models/m:rawPredict",
+            "/v1/projects/p/locations/r/publishers/anthropic/models/m:streamRawPredict",
+        ],
+        body: |stream| {
+            let messages = json!([{"role": "user", "content": "hi there"}]);
+            json!({"anthropic_version": "vertex-2023-10-16", "max_tokens": 99, "stream": stream, "messages": messages})
+        },
+        stream_type: SSE,
+    },
+    Dialect {
         name: "gemini",
         paths: ["/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateContent?alt=sse"],
         body: |_| json!({"contents": [{"role": "user", "parts": [{"text": "hi there"}]}]}),
@@ -67,6 +79,10 @@ const DIALECTS: &[Dialect] = &[
     Dialect { name: "cohere", paths: ["/v2/chat"; 2], body: chat, stream_type: SSE },
     Dialect { name: "ollama", paths: ["/api/chat"; 2], body: chat, stream_type: "content-type: application/x-ndjson" },
 ];
+
+fn body_of(name: &str) -> fn(bool) -> Value {
+    DIALECTS.iter().find(|dialect| dialect.name == name).unwrap().body
+}
 
 /// The row of the ledger for a request, once it is over.
 fn row(mock: &Mock, id: &str) -> Value {
@@ -173,8 +189,8 @@ fn every_dialect_refuses_what_it_does_not_know() {
 fn directives_come_from_a_model_in_the_path() {
     let mock = Mock::start();
     for (path, body) in [
-        ("/v1beta/models/m%3Fstatus%3D503:generateContent", (DIALECTS[4].body)(false)),
-        ("/model/m%3Fstatus%3D503/converse", (DIALECTS[6].body)(false)),
+        ("/v1beta/models/m%3Fstatus%3D503:generateContent", (body_of("gemini"))(false)),
+        ("/model/m%3Fstatus%3D503/converse", (body_of("bedrock"))(false)),
         ("/openai/deployments/m%3Fstatus%3D503/chat/completions?api-version=1", openai(false)),
     ] {
         assert_eq!(mock.ask(path, "", &body).status, 503, "{path}");

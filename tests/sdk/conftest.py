@@ -175,7 +175,7 @@ def configuration(port, admin, provider):
         failing, _ = KINDS[other]
         models[kind] = {"targets": [{"provider": kind, "model": native}]}
         # What README's snippets ask for.
-        models[native] = models[kind]
+        models.setdefault(native, models[kind])
         # By the client's word: its header reaches both targets, and means one of them.
         models[f"{kind}-told"] = {
             "targets": [{"provider": other, "model": f"{failing}-told"}],

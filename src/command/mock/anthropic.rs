@@ -1,36 +1,68 @@
-//! Anthropic's messages.
+//! Anthropic's messages, at Anthropic and on Vertex AI.
+//!
+//! <https://docs.claude.com/en/api/messages>, <https://docs.claude.com/en/api/claude-on-vertex-ai>
 
 mod content;
 mod request;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::clock::rfc3339;
-use super::dialect::{Call, Dialect, Event, Fault, Operation, key};
+use super::dialect::{Call, Dialect, Event, Fault, Operation, bearer, decoded, key};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
 use super::random::{BASE62, BASE64, hash, is_sealed, letters, mix, nth, sealed};
 
 /// The dialect.
-pub struct Anthropic;
+pub struct Anthropic {
+    vertex: bool,
+}
+
+impl Anthropic {
+    /// Anthropic's own.
+    pub const OWN: Self = Self { vertex: false };
+    /// Vertex AI's: a token, the model in the path, the version in the body.
+    pub const VERTEX: Self = Self { vertex: true };
+}
 
 impl Dialect for Anthropic {
     fn name(&self) -> &'static str {
-        "anthropic"
+        if self.vertex { "vertex-anthropic" } else { "anthropic" }
     }
 
     fn operation(&self, method: &Method, path: &str) -> Option<Operation> {
-        (*method == Method::POST && path.ends_with("/v1/messages")).then_some(Operation::Chat)
+        let ours = if self.vertex {
+            path.contains(PUBLISHER) && (path.ends_with(":rawPredict") || path.ends_with(":streamRawPredict"))
+        } else {
+            path.ends_with("/v1/messages")
+        };
+        (*method == Method::POST && ours).then_some(Operation::Chat)
+    }
+
+    fn model<'c>(&self, call: &Call<'c>) -> Option<Cow<'c, str>> {
+        if !self.vertex {
+            return call.body.at("model").as_str().map(Cow::Borrowed);
+        }
+        let (model, _) = call.path.split_once(PUBLISHER)?.1.rsplit_once(':')?;
+        Some(Cow::Owned(decoded(model)))
     }
 
     fn authenticate(&self, call: &Call<'_>) -> Result<(), Fault> {
+        if self.vertex {
+            return bearer(call.headers);
+        }
         key(call.headers.get("x-api-key").and_then(|value| value.to_str().ok()))
     }
 
     fn read(&self, call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
+        if self.vertex {
+            return on_vertex(call, model);
+        }
         if !call.headers.contains_key("anthropic-version") {
             return Err(Fault::invalid("anthropic-version: header is required"));
         }
@@ -142,6 +174,25 @@ impl Dialect for Anthropic {
         format!("req_01{}", letters(nth(seed, REQUEST), 22, BASE62))
     }
 }
+
+/// A request to Vertex AI is one to Anthropic with a version in place of the model, and streams if both path and body say so.
+fn on_vertex(call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
+    let mut body = call.body.clone();
+    let version = body.as_object_mut().and_then(|body| body.shift_remove("anthropic_version"));
+    if version.is_none_or(|version| version != "vertex-2023-10-16") {
+        return Err(Fault::invalid("anthropic_version: Field required"));
+    }
+    if !body.at("model").is_null() {
+        return Err(Fault::invalid("model: Extra inputs are not permitted"));
+    }
+    if call.path.ends_with(":streamRawPredict") != (body.at("stream") == true) {
+        return Err(Fault::invalid("stream: the method and the body do not agree"));
+    }
+    body.put("model", model);
+    request::read(&body, model, call.headers.contains_key("anthropic-beta"))
+}
+
+const PUBLISHER: &str = "/publishers/anthropic/models/";
 
 /// A content block, whole and as it is streamed.
 struct Block {
@@ -331,7 +382,7 @@ mod tests {
             assert_eq!(kind, format!("event: {}", data["type"].as_str().unwrap()));
             data
         };
-        (Anthropic.document(&prompt, &reply), Anthropic.events(&prompt, &reply).iter().map(data).collect())
+        (Anthropic::OWN.document(&prompt, &reply), Anthropic::OWN.events(&prompt, &reply).iter().map(data).collect())
     }
 
     /// The message that a client makes of a stream.
@@ -437,7 +488,7 @@ mod tests {
     #[test]
     fn errors_have_their_type() {
         let told = |fault| {
-            let (status, body) = Anthropic.error(&fault, "req_1");
+            let (status, body) = Anthropic::OWN.error(&fault, "req_1");
             (status, body["error"]["type"].clone())
         };
         assert_eq!(told(Fault::Status(529)), (529, json!("overloaded_error")));

@@ -17,8 +17,18 @@ use super::ollama::Ollama;
 use super::openai::{Azure, Mistral, OpenAi};
 
 /// Every dialect; the first whose path it is answers.
-pub static DIALECTS: &[&dyn Dialect] =
-    &[&Azure, &Mistral, &OpenAi, &Anthropic, &Gemini::GOOGLE_AI, &Gemini::VERTEX, &Bedrock, &Cohere, &Ollama];
+pub static DIALECTS: &[&dyn Dialect] = &[
+    &Azure,
+    &Mistral,
+    &OpenAi,
+    &Anthropic::OWN,
+    &Anthropic::VERTEX,
+    &Gemini::GOOGLE_AI,
+    &Gemini::VERTEX,
+    &Bedrock,
+    &Cohere,
+    &Ollama,
+];
 
 /// Who answers what no dialect knows.
 pub static FALLBACK: &dyn Dialect = &OpenAi;
@@ -230,6 +240,8 @@ mod tests {
         let vertex = "/v/v1/projects/p/locations/r/publishers/google/models/";
         check(&format!("{vertex}g:generateContent"), Some(("vertex", Operation::Chat)), "v");
         check(&format!("{vertex}g:predict"), Some(("vertex", Operation::Embeddings)), "v");
+        let claude = "/v/v1/projects/p/locations/r/publishers/anthropic/models/c:streamRawPredict";
+        check(claude, Some(("vertex-anthropic", Operation::Chat)), "v");
         check("/bedrock/model/a.b-v1%3A0/converse-stream", Some(("bedrock", Operation::Chat)), "bedrock");
         check("/model/amazon.titan-embed-text-v2%3A0/invoke", Some(("bedrock", Operation::Embeddings)), "");
         check("/cohere/v2/chat", Some(("cohere", Operation::Chat)), "cohere");
