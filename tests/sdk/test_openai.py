@@ -271,6 +271,19 @@ def test_reasoning_and_tools_over_three_turns(client, kind, sent_back):
     assert say(kind).content == ANSWER
 
 
+@pytest.mark.parametrize("id", ["get_weather_" + "x" * 60, "call:1/odd", "9"])
+def test_history_of_another_provider(client, kind, id):
+    """Ids that one provider gave are not what the next one takes."""
+    call = {"id": id, "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
+    messages = [
+        *user(),
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": id, "content": "noon"},
+    ]
+    answer = client.chat.completions.create(model=kind, messages=messages, tools=TOOLS)
+    assert answer.choices[0].message.content == "Mock answer from tools: noon"
+
+
 # The SDK's helpers.
 
 
