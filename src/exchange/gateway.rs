@@ -8,6 +8,7 @@ use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
 use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
 use super::sticky::sticky;
+use super::usage::usage;
 use super::verdict;
 use crate::clients::openai;
 use crate::config::{Config, Found, Key};
@@ -135,6 +136,7 @@ impl Gateway {
                 let names = names.filter(|name| key.is_none_or(|key| key.may_ask(name)));
                 Ok(answer(openai::models(names, host.now() / 1000)))
             }
+            (Asks::Usage, _) => Ok(answer(usage(&self.config, key, host))),
             (Asks::Models, name) => {
                 let name = percent_decode(name);
                 self.model(&name)?;
@@ -255,6 +257,10 @@ impl Gateway {
         let charges = self.ledger.close(self.id);
         let accounts = core::mem::take(&mut self.accounts);
         let used = accounts.used(&self.config, &charges, host.now());
+        if used.amounts.input > 0 || used.amounts.output > 0 {
+            step.property(names::log::INPUT_TOKENS, used.amounts.input.to_string());
+            step.property(names::log::OUTPUT_TOKENS, used.amounts.output.to_string());
+        }
         if used.estimated {
             step.property(names::log::ESTIMATED, "true");
         }

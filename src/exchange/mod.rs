@@ -20,6 +20,7 @@ mod retry_after;
 mod single;
 mod step;
 mod sticky;
+mod usage;
 mod verdict;
 
 pub use self::attempt::{Attempt, Upstream};

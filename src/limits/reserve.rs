@@ -1,6 +1,6 @@
 //! A request's reservations with every limit that is about it, and their settlement.
 
-use super::account::{Account, Lease, Spent};
+use super::account::{self, Lease, Spent};
 use crate::config::{Amount, By, Key, Limit, Of};
 use crate::route::{Shared, hash, read, update};
 
@@ -127,6 +127,28 @@ pub fn reserve<'l>(
     Ok(reservation)
 }
 
+/// What an account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Used within the window.
+    pub used: u64,
+    /// Held for requests under way.
+    pub held: u64,
+    /// In how many milliseconds the window begins anew; 0 where there is none.
+    pub reset: u64,
+}
+
+/// What `who` has with a limit; `None` if the limit is not about them.
+pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Option<Account> {
+    if !is_about(limit, who) {
+        return None;
+    }
+    let (record, _) = place(limit, who, now, shared);
+    let (used, held) = read::<account::Account>(shared, &record).taken(now, &limit.window);
+    let reset = limit.window.forgotten(limit.window.slice(now), 0).saturating_sub(now);
+    Some(Account { used, held, reset })
+}
+
 fn is_about(limit: &Limit, who: Who<'_>) -> bool {
     match &limit.of {
         Of::All => true,
@@ -149,7 +171,7 @@ impl Reservation {
         // Again, where another user took the record meanwhile.
         for _ in 0..PLACES {
             let (record, subject) = place(limit, who, now, shared);
-            asked = update(shared, &record, |account: &mut Account| {
+            asked = update(shared, &record, |account: &mut account::Account| {
                 let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
                 account.subject = subject;
                 free.then(|| ask(account, limit, amount, now))
@@ -215,8 +237,8 @@ impl Reservation {
 }
 
 impl Held {
-    fn change(&self, shared: &dyn Shared, change: impl Fn(&mut Account, &Self)) {
-        update(shared, &self.record, |account: &mut Account| {
+    fn change(&self, shared: &dyn Shared, change: impl Fn(&mut account::Account, &Self)) {
+        update(shared, &self.record, |account: &mut account::Account| {
             // Its record may have become another user's meanwhile, all of its own being forgotten.
             (account.subject == self.subject).then(|| change(account, self))
         });
@@ -251,7 +273,7 @@ fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String,
     for step in 0..PLACES {
         let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
         let record = format!("limit {id:x} {number}");
-        let mut account: Account = read(shared, &record);
+        let mut account: account::Account = read(shared, &record);
         if account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window) {
             return (record, subject);
         }
@@ -260,7 +282,7 @@ fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String,
 }
 
 /// Takes or holds `amount`; no room is told of where a soft limit is passed.
-fn ask(account: &mut Account, limit: &Limit, amount: u64, now: u64) -> Result<(Kept, Option<Room>), Spent> {
+fn ask(account: &mut account::Account, limit: &Limit, amount: u64, now: u64) -> Result<(Kept, Option<Room>), Spent> {
     let window = &limit.window;
     let asked = match limit.amount {
         Amount::Requests => account.take(now, window, amount, limit.most).map(|()| Kept::Counted),

@@ -44,6 +44,11 @@ impl Client {
     }
 
     pub async fn send(&mut self, ask: &Ask) -> Result<Outcome, String> {
+        self.send_and_read(ask, None).await
+    }
+
+    /// The same, and leaves after so many bytes of the answer.
+    pub async fn send_and_read(&mut self, ask: &Ask, most: Option<usize>) -> Result<Outcome, String> {
         let text = |error: hyper::Error| error.to_string();
         if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
             let stream = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
@@ -71,6 +76,10 @@ impl Client {
             if let Ok(data) = frame.map_err(text)?.into_data() {
                 first.get_or_insert(since.elapsed());
                 body.extend_from_slice(&data);
+                if most.is_some_and(|most| body.len() >= most) {
+                    self.connection = None;
+                    break;
+                }
             }
         }
         let whole = since.elapsed();

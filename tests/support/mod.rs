@@ -109,6 +109,14 @@ impl Mock {
         Self { process, address }
     }
 
+    /// A row for each request that it was asked.
+    pub fn rows(&self) -> Vec<Value> {
+        let url = format!("http://{}/mock/ledger/rows", self.address);
+        let mut response = ureq::get(&url).call().unwrap();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
+        serde_json::from_str::<Value>(&body).unwrap()["rows"].as_array().unwrap().clone()
+    }
+
     /// What it was asked under a request id.
     pub fn requests(&self, id: &str) -> Vec<Value> {
         let url = format!("http://{}/mock/requests?id={id}", self.address);

@@ -123,7 +123,6 @@ impl Attempt {
             step.body = Some(out);
             let usage = relay.new_usage();
             self.ledger.tell(course.plan.id, usage, relay.said());
-            account(usage, &mut step);
             return step;
         }
         step.body = Some(out);
@@ -135,7 +134,6 @@ impl Attempt {
         let usage = relay.new_usage();
         self.ledger.tell(course.plan.id, usage, relay.said());
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
-        account(usage, &mut step);
         if end {
             course.succeeded(host, &mut step);
         } else {
@@ -161,7 +159,6 @@ impl Attempt {
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
                 self.ledger.tell(course.plan.id, usage, 0);
-                account(usage, &mut step);
                 (course.first, course.tokens) = (host.now(), 0);
                 course.succeeded(host, &mut step);
                 step
@@ -281,13 +278,6 @@ fn embeddings(kind: &dyn Kind, course: &Course, body: &[u8], out: &mut String) -
     answer.usage = answer.usage.or(counted);
     openai::embeddings(&answer, course.encoding, model, out);
     Ok(answer.usage)
-}
-
-fn account(usage: Option<Usage>, step: &mut Step) {
-    if let Some(usage) = usage {
-        step.property(names::log::INPUT_TOKENS, usage.input.to_string());
-        step.property(names::log::OUTPUT_TOKENS, usage.output.to_string());
-    }
 }
 
 fn is_stream(speech: Speech, media_type: &str) -> bool {
