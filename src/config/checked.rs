@@ -284,10 +284,7 @@ impl Check<'_> {
                 file.base_urls.iter().enumerate().map(|(index, url)| (path(index), url.as_str())).collect()
             }
         };
-        let own = kind.and_then(Kind::base_url).map(|url| {
-            let url = url.replace("{region}", settings.region.as_deref().unwrap_or_default());
-            url.replace("{project}", settings.project.as_deref().unwrap_or_default())
-        });
+        let own = kind.and_then(|kind| kind.home(settings));
         match (&own, given.is_empty()) {
             (Some(own), true) => given.push((format!("{path}.kind"), own)),
             (None, true) if kind.is_some() => {

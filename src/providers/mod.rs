@@ -13,6 +13,7 @@ pub mod openai;
 mod others;
 mod pieces;
 mod structured;
+mod vertex;
 
 use core::fmt::Debug;
 
@@ -32,8 +33,14 @@ const FILES: &[&dyn Kind] = &[
     &cohere::Cohere,
     &gemini::Gemini,
     &ollama::Ollama,
-    &gemini::Vertex,
+    &VERTEX,
 ];
+
+/// Vertex has models of others in their own languages; these are the ones that it knows how to speak to.
+static VERTEX: vertex::Vertex = vertex::Vertex {
+    google: vertex::Publisher { translator: &gemini::VERTEX, error: gemini::error },
+    anthropic: vertex::Publisher { translator: &anthropic::VERTEX, error: anthropic::error },
+};
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();
@@ -63,6 +70,12 @@ pub trait Kind: Sync + Debug {
     /// Where it is unless the operator says otherwise; `None` if only the operator can know.
     fn base_url(&self) -> Option<&'static str>;
 
+    /// The same with what the operator has said: `{region}` and `{project}` stand for settings.
+    fn home(&self, settings: &Settings) -> Option<String> {
+        let url = self.base_url()?.replace("{region}", settings.region.as_deref().unwrap_or_default());
+        Some(url.replace("{project}", settings.project.as_deref().unwrap_or_default()))
+    }
+
     /// What it has to be told in configuration besides; see [`Settings`].
     fn settings(&self) -> &'static [Setting] {
         &[]
@@ -91,6 +104,11 @@ pub trait Kind: Sync + Debug {
 
     /// What it speaks.
     fn speech(&self) -> Speech;
+
+    /// What it speaks to a model, where that is not the same for all.
+    fn speech_to(&self, _model: &str) -> Speech {
+        self.speech()
+    }
 
     /// Where it wants OpenAI's dialect otherwise than OpenAI, if it speaks that.
     fn differences(&self) -> &Differences {

@@ -149,7 +149,7 @@ impl Attempt {
         };
         let document = parse(if edits.is_some() { edited.as_bytes() } else { body })?;
         let mut out = String::new();
-        let dropped = match kind.speech() {
+        let dropped = match kind.speech_to(target.model) {
             Speech::OpenAi => {
                 let mut facts = Facts::of(operation, &document)?;
                 // The operator knows that this provider must not be asked.

@@ -20,7 +20,7 @@ impl Attempt {
             return Step::go();
         };
         course.created = host.now() / 1000;
-        let speech = self.upstream.kind().speech();
+        let speech = self.upstream.kind().speech_to(&course.hop.model);
         course.thoughts = match speech {
             Speech::OpenAi => "",
             Speech::Native(translator) => translator.thoughts(),
@@ -34,7 +34,7 @@ impl Attempt {
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
-            let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
+            let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope()));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
             self.phase = Phase::Collect(course, status);
@@ -147,7 +147,7 @@ impl Attempt {
                 |error| classify(kind, error),
             ));
         }
-        match kind.speech() {
+        match kind.speech_to(&course.hop.model) {
             Speech::OpenAi if !course.plan.operation.streams() => {
                 let result = course.plan.operation.result();
                 splice::list(body, result, &course.plan.model, |error| classify(kind, error), out)
