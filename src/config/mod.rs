@@ -6,11 +6,13 @@
 mod base_url;
 mod checked;
 mod file;
+mod secret;
 mod suggest;
 mod units;
 
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Model, Provider, Target};
-pub use self::file::{File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::file::{File, ModelFile, Module, Position, ProviderFile, TargetFile, Timeouts};
+pub use self::secret::{SecretFile, SecretRef};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};

@@ -92,6 +92,11 @@ pub trait Kind: Sync + Debug {
     /// The header that carries the credential `key`: name and value.
     fn credential(&self, key: &str) -> (&'static str, String);
 
+    /// Whether access tokens of Google's metadata server are credentials.
+    fn takes_gcp_tokens(&self) -> bool {
+        false
+    }
+
     /// Headers that every request needs besides: names and values.
     fn headers(&self, _target: &Target<'_>) -> Vec<(&'static str, String)> {
         Vec::new()

@@ -102,6 +102,10 @@ impl Kind for Vertex {
         ("authorization", format!("Bearer {key}"))
     }
 
+    fn takes_gcp_tokens(&self) -> bool {
+        true
+    }
+
     fn speech(&self) -> Speech {
         Speech::Native(self.google.translator)
     }

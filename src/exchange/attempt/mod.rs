@@ -53,6 +53,9 @@ struct Course {
     headers: Headers,
     /// What the provider calls its error in a header of its own.
     error_name: Option<String>,
+    /// Why the request went out without the credential that it should have had. The provider is left to refuse it: the next
+    /// target is tried only after an answer of a provider's, and not after one of the gateway's own.
+    unpaid: Option<&'static str>,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }

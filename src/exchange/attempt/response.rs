@@ -7,7 +7,7 @@ use super::super::step::{Host, Step};
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
 use crate::providers::{Failure, Speech};
@@ -119,7 +119,10 @@ impl Attempt {
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
             let (body, name) = (document.as_ref().map(Document::root), course.error_name.as_deref());
-            let error = kind.error(&Failure { status, body, name });
+            let error = match course.unpaid {
+                Some(why) if matches!(status, 401 | 403) => Error::new(Cause::Authentication, why),
+                _ => kind.error(&Failure { status, body, name }),
+            };
             return self.fail(course, error);
         }
         let mut out = String::with_capacity(body.len() + 256);
