@@ -133,6 +133,7 @@ providers:
   keyed: { kind: bedrock, region: eu-west-2, api_key: "${TEST_KEY_TWO}" }
   filed: { kind: anthropic, api_key: { file: "FOLDER/key" } }
   tokens: { kind: vertex, project: p, region: global, api_key: gcp }
+  more-tokens: { kind: vertex, project: p, region: eu, api_key: gcp }
 models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }
   gpt-4o: { targets: [{ provider: openai }], fallbacks: [claude] }

@@ -195,14 +195,17 @@ models:
 "#
     );
     let gateway = Gateway::start_with(&config, &[("GCE_METADATA_HOST", &metadata)]);
+    // Who has no use for a token does not wait for one.
+    assert_eq!(key(&ask(&gateway, "sure", &[])), "Bearer sk-mock-key");
+    assert_eq!(asked.lock().unwrap().len(), 0);
     assert_eq!(key(&ask(&gateway, "gemini", &[])), "Bearer ya29.token");
     // The body waits while Envoy asks, and a token serves more than one request.
     let long = "x".repeat(3 << 20);
     let body = json!({"model": "gemini", "messages": [{"role": "user", "content": long}]});
     assert_eq!(key(&chat(&gateway, &[], &body)), "Bearer ya29.token");
-    assert_eq!(key(&ask(&gateway, "sure", &[])), "Bearer sk-mock-key");
+    assert_eq!(key(&ask(&gateway, "safe", &[])), "Bearer ya29.token");
     assert_eq!(
-        seen.lock().unwrap()[0].0,
+        seen.lock().unwrap()[1].0,
         "/v1/projects/p/locations/global/publishers/google/models/gemini-x:generateContent"
     );
     let asked: Vec<Head> = asked.lock().unwrap().clone();

@@ -60,6 +60,6 @@ fn filters(render: &Render<'_>) -> Vec<Value> {
         "filters.http.router.v3.Router",
         json!({ "suppress_envoy_headers": true }),
     );
-    let tokens = secrets::wants_gcp(render).then(secrets::gcp_tokens);
+    let tokens = secrets::wants_gcp(render).then(|| secrets::gcp_tokens(render));
     [wasm::gateway(render)].into_iter().chain(tokens).chain([router]).collect()
 }

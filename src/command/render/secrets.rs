@@ -88,12 +88,43 @@ pub fn headers(render: &Render<'_>) -> Vec<String> {
 
 /// Whether any provider wants Google's tokens.
 pub fn wants_gcp(render: &Render<'_>) -> bool {
-    let mut keys = render.config.providers.values().filter_map(|provider| provider.api_key.as_ref());
-    keys.any(model_gateway::config::SecretRef::is_gcp)
+    !with_gcp(render).is_empty()
 }
 
-/// The filter that gets an access token and keeps it until it expires. It does not work in a provider's cluster.
-pub fn gcp_tokens() -> Value {
+/// The providers that want Google's tokens.
+fn with_gcp<'a>(render: &Render<'a>) -> Vec<&'a str> {
+    let wants = |provider: &&Provider| provider.api_key.as_ref().is_some_and(model_gateway::config::SecretRef::is_gcp);
+    render.config.providers.values().filter(wants).map(|provider| provider.name.as_str()).collect()
+}
+
+/// The filter that gets an access token and keeps it until it expires, for requests whose plan, which the module before it
+/// makes, has a provider that wants one: no other should wait for it. It does not work in a provider's cluster.
+pub fn gcp_tokens(render: &Render<'_>) -> Value {
+    let input = || {
+        let key = format!("{}{}", names::STATE_PREFIX, names::PLAN);
+        extension("plan", "matching.common_inputs.network.v3.FilterStateInput", json!({ "key": key }))
+    };
+    // The plan is JSON, and the names of providers need no escapes.
+    let named = with_gcp(render).into_iter().map(|name| {
+        json!({ "single_predicate": { "input": input(), "value_match": { "contains": format!("\"{name}\"") } } })
+    });
+    let mut named: Vec<Value> = named.collect();
+    let any =
+        if named.len() > 1 { json!({ "or_matcher": { "predicate": named } }) } else { named.pop().unwrap_or_default() };
+    let skip = extension("skip", "filters.common.matcher.action.v3.SkipFilter", json!({}));
+    extension(
+        "envoy.filters.http.gcp_authn",
+        "common.matching.v3.ExtensionWithMatcher",
+        json!({
+            "extension_config": filter(),
+            "xds_matcher": { "matcher_list": { "matchers": [
+                { "predicate": { "not_matcher": any }, "on_match": { "action": skip } },
+            ]}},
+        }),
+    )
+}
+
+fn filter() -> Value {
     extension(
         "envoy.filters.http.gcp_authn",
         "filters.http.gcp_authn.v3.GcpAuthnFilterConfig",
