@@ -2,6 +2,8 @@
 //!
 //! Mistakes in the operator's configuration are not here: see [`crate::config::Mistake`].
 
+use serde::{Deserialize, Serialize};
+
 /// Why a request, or one attempt at it, failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -22,7 +24,8 @@ pub struct Error {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The request is malformed or asks for something impossible.
     BadRequest,
@@ -36,6 +39,12 @@ pub enum Cause {
     TooLarge,
     /// The body is not JSON by its own account.
     UnsupportedMediaType,
+    /// The client's key is missing, wrong, or not good any more.
+    Unauthorized,
+    /// The client's key is good, but not for this.
+    Forbidden,
+    /// Too many wrong keys came from the client's address.
+    TooManyFailures,
     /// The prompt does not fit the model.
     ContextWindow,
     /// The provider will not answer this prompt.
@@ -50,6 +59,8 @@ pub enum Cause {
     ServerError,
     /// The provider did not answer in time.
     Timeout,
+    /// The provider cannot be reached, or broke the connection.
+    Connection,
     /// The provider's answer makes no sense: empty, cut short, not what its interface promises.
     BadAnswer,
     /// The provider does not accept the gateway's credential.
@@ -90,11 +101,17 @@ impl Cause {
             | Self::UnknownModel
             | Self::TooLarge
             | Self::UnsupportedMediaType
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::TooManyFailures
             | Self::ContextWindow
             | Self::ContentPolicy => Fault::Client,
-            Self::RateLimited | Self::Overloaded | Self::ServerError | Self::Timeout | Self::BadAnswer => {
-                Fault::Provider
-            }
+            Self::RateLimited
+            | Self::Overloaded
+            | Self::ServerError
+            | Self::Timeout
+            | Self::Connection
+            | Self::BadAnswer => Fault::Provider,
             Self::QuotaExhausted | Self::Authentication | Self::TargetNotFound => Fault::Operator,
         }
     }
@@ -114,6 +131,11 @@ impl Cause {
         NAMES.iter().find(|(_, other)| *other == name).map(|(cause, _)| *cause)
     }
 
+    /// Every cause.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(cause, _)| *cause)
+    }
+
     /// The one map from what happened to what a client is told.
     ///
     /// Types and codes: <https://platform.openai.com/docs/guides/error-codes>. A provider's refusal of the gateway's own
@@ -126,6 +148,9 @@ impl Cause {
             Self::UnknownModel | Self::TargetNotFound => (404, "invalid_request_error", Some("model_not_found")),
             Self::TooLarge => (413, "invalid_request_error", Some("request_too_large")),
             Self::UnsupportedMediaType => (415, "invalid_request_error", Some("unsupported_media_type")),
+            Self::Unauthorized => (401, "invalid_request_error", Some("invalid_api_key")),
+            Self::Forbidden => (403, "invalid_request_error", Some("permission_denied")),
+            Self::TooManyFailures => (429, "rate_limit_error", Some("too_many_wrong_keys")),
             Self::ContextWindow => (400, "invalid_request_error", Some("context_length_exceeded")),
             Self::ContentPolicy => (400, "invalid_request_error", Some("content_policy_violation")),
             Self::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
@@ -133,6 +158,7 @@ impl Cause {
             Self::Overloaded => (503, "server_error", Some("server_is_overloaded")),
             Self::ServerError => (500, "server_error", None),
             Self::Timeout => (504, "server_error", Some("upstream_timeout")),
+            Self::Connection => (503, "server_error", Some("upstream_unavailable")),
             Self::BadAnswer => (502, "server_error", Some("upstream_bad_answer")),
             Self::Authentication => (502, "server_error", Some("upstream_authentication_failed")),
         };
@@ -189,6 +215,9 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::UnknownModel, "unknown_model"),
     (Cause::TooLarge, "too_large"),
     (Cause::UnsupportedMediaType, "unsupported_media_type"),
+    (Cause::Unauthorized, "unauthorized"),
+    (Cause::Forbidden, "forbidden"),
+    (Cause::TooManyFailures, "too_many_failures"),
     (Cause::ContextWindow, "context_window"),
     (Cause::ContentPolicy, "content_policy"),
     (Cause::RateLimited, "rate_limited"),
@@ -196,6 +225,7 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::Overloaded, "overloaded"),
     (Cause::ServerError, "server_error"),
     (Cause::Timeout, "timeout"),
+    (Cause::Connection, "connection"),
     (Cause::BadAnswer, "bad_answer"),
     (Cause::Authentication, "authentication"),
     (Cause::TargetNotFound, "target_not_found"),

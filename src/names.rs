@@ -4,6 +4,12 @@
 pub const NEXT: &str = "gateway.next";
 /// The property that carries the plan from the gateway position to the provider positions.
 pub const PLAN: &str = "gateway.plan";
+/// The property in which an attempt leaves word: [`SEEN`] once the client sees its answer, [`OVER`] when it came to its end.
+pub const OUTCOME: &str = "gateway.outcome";
+/// In [`OUTCOME`]: the client sees the answer, and there is more to come.
+pub const SEEN: &str = "seen";
+/// In [`OUTCOME`]: the attempt is over, and its target was told well or failed.
+pub const OVER: &str = "over";
 /// What Envoy puts before a property's name in filter state.
 pub const STATE_PREFIX: &str = "wasm.";
 
@@ -34,6 +40,10 @@ pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
+    /// The name of the client's key.
+    pub const KEY: &str = "gateway.key";
+    /// Whose it is.
+    pub const TEAM: &str = "gateway.team";
     /// The provider that answered, or failed last.
     pub const PROVIDER: &str = "gateway.provider";
     /// The provider's name for the model.
@@ -48,5 +58,5 @@ pub mod log {
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+    pub const ALL: &[&str] = &[MODEL, KEY, TEAM, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

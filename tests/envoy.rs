@@ -23,6 +23,7 @@ fn start() -> Set {
 workers: 2
 forward_headers: ["x-mock*"]
 body_limit: 4MiB
+cooldown: 0s
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
   anthropic: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/anthropic" }}

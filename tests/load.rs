@@ -24,6 +24,7 @@ fn a_hundred_clients_half_of_them_falling_back() {
 workers: 2
 forward_headers: ["x-mock*"]
 log: "off"
+cooldown: 0s
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
   anthropic: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/anthropic" }}

@@ -123,6 +123,7 @@ fn a_file_is_read_and_read_again() {
     let gateway = Gateway::start(&format!(
         r#"
 workers: 1
+cooldown: 0s
 forward_headers: [x-gateway-*]
 providers:
   filed: {{ kind: openai, base_url: "http://{address}/v1", api_key: {{ file: {files}/key }} }}
@@ -185,6 +186,7 @@ fn google_gives_tokens() {
     let config = format!(
         r#"
 workers: 1
+cooldown: 0s
 providers:
   vertex: {{ kind: vertex, project: p, region: global, base_url: "http://{address}", api_key: gcp }}
   sure: {{ kind: openai, base_url: "http://{address}/v1", api_key: "${{MOCK_KEY}}" }}

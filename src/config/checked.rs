@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 
-use super::file::{File, ModelFile, ProviderFile, TargetFile};
+use super::file::{File, ProviderFile};
+use super::keys::Keys;
+use super::models::{MAX_ATTEMPTS, Models};
 use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
-use crate::dialect::Edits;
 use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.
@@ -33,8 +34,10 @@ pub struct Config {
     pub forward_headers: Vec<String>,
     /// By name.
     pub providers: BTreeMap<String, Provider>,
-    /// By the name that clients ask for.
-    pub models: BTreeMap<String, Model>,
+    /// Who may call.
+    pub keys: Keys,
+    /// What clients may ask for.
+    pub models: Models,
 }
 
 /// Where the access log goes.
@@ -63,38 +66,6 @@ pub struct Provider {
     pub settings: Settings,
 }
 
-/// What clients may ask for.
-#[derive(Debug, Clone)]
-pub struct Model {
-    /// At least one, and one at least with a weight.
-    pub targets: Vec<Target>,
-    /// Names of other models, all known, without a cycle.
-    pub fallbacks: Vec<String>,
-    /// Most attempts, at least one.
-    pub attempts: u32,
-    /// To the first content of a stream.
-    pub first_token_timeout: Duration,
-    /// To the end of an answer that is not streamed.
-    pub answer_timeout: Duration,
-    /// Over all attempts.
-    pub whole_timeout: Duration,
-}
-
-/// One model of one provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Name of the provider, which exists.
-    pub provider: String,
-    /// The provider's name for the model.
-    pub model: String,
-    /// Relative share of first attempts.
-    pub weight: u32,
-    /// Refuse rather than drop.
-    pub strict: bool,
-    /// What is changed in its requests, if anything is.
-    pub edits: Option<Box<Edits>>,
-}
-
 /// Something in the operator's document that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -104,8 +75,6 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// `attempts` unless given: enough for any sane list of targets, few enough to bound a request's cost.
-const MAX_ATTEMPTS: u32 = 16;
 /// A worker's VM holds a body whole.
 const MAX_BODY_LIMIT: Bytes = Bytes(256 << 20);
 const MIN_ANSWER_LIMIT: u64 = 16 << 20;
@@ -113,10 +82,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIF
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 const DEFAULT_BODY_LIMIT: Bytes = Bytes(32 << 20);
 const DEFAULT_CONNECT: Duration = Duration::from_millis(5_000);
-const DEFAULT_FIRST_TOKEN: Duration = Duration::from_millis(120_000);
-const DEFAULT_ANSWER: Duration = Duration::from_millis(300_000);
 const DEFAULT_IDLE: Duration = Duration::from_millis(300_000);
-const DEFAULT_WHOLE: Duration = Duration::from_millis(900_000);
 
 impl Config {
     /// The largest answer that an attempt may hold whole, in bytes. Images come base64-encoded.
@@ -135,8 +101,8 @@ impl Config {
     }
 }
 
-struct Check<'f> {
-    file: &'f File,
+pub(super) struct Check<'f> {
+    pub file: &'f File,
     mistakes: Vec<Mistake>,
 }
 
@@ -171,6 +137,7 @@ impl Check<'_> {
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),
             providers: self.providers(),
+            keys: self.keys(),
             models: self.models(),
         }
     }
@@ -327,167 +294,14 @@ impl Check<'_> {
         servers
     }
 
-    fn models(&mut self) -> BTreeMap<String, Model> {
-        let file = self.file;
-        let mut models = BTreeMap::new();
-        for (name, model) in &file.models {
-            let path = format!("models.{name}");
-            let checked = self.model(&path, name, model);
-            models.insert(name.clone(), checked);
-            if let Some(cycle) = self.cycle(name) {
-                self.mistake(format!("{path}.fallbacks"), format!("the fallbacks go round in a circle: {cycle}"));
-            }
-        }
-        models
-    }
-
-    fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
-        if file.targets.is_empty() {
-            self.mistake(
-                format!("{path}.targets"),
-                "no target; write at least one, for example `{ provider: openai, model: gpt-4o }`",
-            );
-        } else if file.targets.iter().all(|target| target.weight == Some(0)) {
-            self.mistake(format!("{path}.targets"), "every target has weight 0; one at least needs a weight");
-        }
-        let targets: Vec<Target> = file
-            .targets
-            .iter()
-            .enumerate()
-            .map(|(index, target)| self.target(&format!("{path}.targets[{index}]"), name, target))
-            .collect();
-        for (index, fallback) in file.fallbacks.iter().enumerate() {
-            if !self.file.models.contains_key(fallback) {
-                let message = unknown("model", fallback, self.file.models.keys().map(String::as_str));
-                self.mistake(format!("{path}.fallbacks[{index}]"), message);
-            }
-        }
-        for key in ["connect", "idle"] {
-            let given = if key == "connect" { file.timeouts.connect } else { file.timeouts.idle };
-            if given.is_some() {
-                self.mistake(
-                    format!("{path}.timeouts.{key}"),
-                    "can only be set for all models, in the top-level `timeouts`",
-                );
-            }
-        }
-        self.attempts(format!("{path}.attempts"), file.attempts);
-        let (own, common) = (file.timeouts, self.file.timeouts);
-        let at = |key: &str| format!("{path}.timeouts.{key}");
-        Model {
-            targets,
-            fallbacks: file.fallbacks.clone(),
-            attempts: file.attempts.or(self.file.attempts).unwrap_or(MAX_ATTEMPTS),
-            first_token_timeout: self.timeout(
-                at("first_token"),
-                [own.first_token, common.first_token],
-                DEFAULT_FIRST_TOKEN,
-            ),
-            answer_timeout: self.timeout(at("answer"), [own.answer, common.answer], DEFAULT_ANSWER),
-            whole_timeout: self.timeout(at("whole"), [own.whole, common.whole], DEFAULT_WHOLE),
-        }
-    }
-
-    fn target(&mut self, path: &str, model: &str, file: &TargetFile) -> Target {
-        // Without any provider that alone is the mistake.
-        if !self.file.providers.is_empty() && !self.file.providers.contains_key(&file.provider) {
-            let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));
-            self.mistake(format!("{path}.provider"), message);
-        }
-        // It becomes part of a path or a header.
-        if file
-            .model
-            .as_ref()
-            .is_some_and(|model| model.is_empty() || !model.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            self.mistake(
-                format!("{path}.model"),
-                "a provider's name for a model has no spaces, and letters of ASCII only",
-            );
-        }
-        Target {
-            provider: file.provider.clone(),
-            model: file.model.clone().unwrap_or_else(|| model.to_owned()),
-            weight: file.weight.unwrap_or(1),
-            strict: file.strict.unwrap_or(false),
-            edits: self.edits(path, file),
-        }
-    }
-
-    /// Every parameter is spoken of once, and none that the gateway itself decides on.
-    fn edits(&mut self, path: &str, file: &TargetFile) -> Option<Box<Edits>> {
-        let keys = |key: &'static str, names: Vec<&String>| -> Vec<(String, String)> {
-            names.into_iter().map(|name| (format!("{path}.{key}.{name}"), name.clone())).collect()
-        };
-        let dropped = file.drop.iter().enumerate().map(|(index, name)| (format!("{path}.drop[{index}]"), name.clone()));
-        let renamed = file.rename.iter().map(|(old, new)| (format!("{path}.rename.{old}"), new.clone()));
-        let mut told: Vec<(String, String)> = dropped.collect();
-        told.extend(keys("rename", file.rename.keys().collect()));
-        // The gateway asks for the usage of streams itself, unless the provider is not to be asked.
-        let unasked = told.len();
-        told.extend(keys("default", file.default.keys().collect()));
-        told.extend(keys("set", file.set.keys().collect()));
-        for (index, (path, name)) in told.iter().enumerate() {
-            if told.iter().take(index).any(|(_, other)| other == name) {
-                self.mistake(path, format!("`{name}` is spoken of twice"));
-            } else {
-                self.parameter(path, name, index >= unasked);
-            }
-        }
-        let mut names: Vec<String> = Vec::new();
-        for (path, name) in renamed {
-            self.parameter(&path, &name, true);
-            if names.contains(&name) {
-                self.mistake(path, format!("another parameter is already renamed to `{name}`"));
-            }
-            names.push(name);
-        }
-        let edits = Edits {
-            rename: file.rename.clone(),
-            drop: file.drop.clone(),
-            default: file.default.clone(),
-            set: file.set.clone(),
-        };
-        (edits != Edits::default()).then(|| Box::new(edits))
-    }
-
-    fn parameter(&mut self, path: &str, name: &str, is_said: bool) {
-        if name.is_empty() {
-            self.mistake(path, "expected a parameter's name, for example `top_k`");
-        } else if matches!(name, "model" | "messages" | "stream") || name == "stream_options" && is_said {
-            self.mistake(path, format!("the gateway itself decides on `{name}`"));
-        }
-    }
-
-    /// The way from `start` along fallbacks back to `start`, if there is one.
-    fn cycle(&self, start: &str) -> Option<String> {
-        let mut ways = vec![vec![start]];
-        let mut seen = Vec::new();
-        while let Some(way) = ways.pop() {
-            let fallbacks =
-                way.last().and_then(|last| self.file.models.get(*last)).map_or(&[][..], |model| &model.fallbacks);
-            for next in fallbacks {
-                let further = [&way[..], &[next.as_str()]].concat();
-                if next == start {
-                    return Some(further.join(" → "));
-                }
-                if !seen.contains(next) {
-                    seen.push(next.clone());
-                    ways.push(further);
-                }
-            }
-        }
-        None
-    }
-
-    fn attempts(&mut self, path: impl Into<String>, attempts: Option<u32>) {
+    pub fn attempts(&mut self, path: impl Into<String>, attempts: Option<u32>) {
         if attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
             self.mistake(path, format!("expected between 1 and {MAX_ATTEMPTS}"));
         }
     }
 
     /// The first that is given, or the default.
-    fn timeout<const N: usize>(
+    pub fn timeout<const N: usize>(
         &mut self,
         path: impl Into<String>,
         given: [Option<Duration>; N],
@@ -500,7 +314,7 @@ impl Check<'_> {
         timeout
     }
 
-    fn mistake(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub fn mistake(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.mistakes.push(Mistake { path: path.into(), message: message.into() });
     }
 }
@@ -528,7 +342,7 @@ mod tests {
         });
         let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
         assert_eq!(config.body_limit, 32 << 20);
-        let model = &config.models["gpt-4o"];
+        let model = config.models.get("gpt-4o").unwrap();
         assert_eq!((model.targets[0].model.as_str(), model.targets[0].weight), ("gpt-4o", 1));
         assert_eq!(config.providers["openai"].servers[0].authority(), "api.openai.com");
     }
@@ -544,7 +358,7 @@ mod tests {
             "set": {"top_k": 5}, "default": {"b": {}}, "rename": {"a": "b"}, "drop": ["stream_options"]
         });
         let config = Config::check(&serde_json::from_value(target(good)).unwrap()).unwrap();
-        assert!(config.models["m"].targets[0].edits.is_some());
+        assert!(config.models.get("m").unwrap().targets[0].edits.is_some());
         check(
             target(serde_json::json!({
                 "drop": ["model", "a"],

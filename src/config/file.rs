@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyFile;
+use super::policy::Strategy;
 use super::secret::SecretRef;
 use super::units::{Bytes, Duration};
 
@@ -37,9 +39,29 @@ pub struct File {
     /// How long to wait for what.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
+    /// How long a target is left alone that fails too often, at least; longer where its provider asks for that. Default
+    /// `30s`; `0s`: it never is. Also per model and per target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Duration>,
+    /// What "too often" is.
+    #[serde(default, skip_serializing_if = "BreakerFile::is_default")]
+    pub breaker: BreakerFile,
+    /// Models that are tried when all targets of a model failed that names no `fallbacks` itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
+    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyFile>>,
+    /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<String>,
+    /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
+    /// their key. Default 60; 0: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failures: Option<u32>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
@@ -74,16 +96,39 @@ pub struct ProviderFile {
     pub base_urls: Vec<String>,
 }
 
-/// A model that clients may ask for.
+/// A model that clients may ask for. A `*` in its name stands for anything.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
     /// Who answers it. The first attempt goes to one of them by weight, further ones to the others.
     pub targets: Vec<TargetFile>,
-    /// Models that are tried, in this order, when all targets failed.
+    /// Other names for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallbacks: Vec<String>,
+    pub aliases: Vec<String>,
+    /// Which target gets the first attempt. Default `weighted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// What the strategy `sticky` keeps together: `user` (the member of the request, or `prompt` where it has none), `prompt`
+    /// (its beginning, so that providers find it in their caches), or `header:NAME`. Default `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky_by: Option<String>,
+    /// Models that are tried, in this order, when all targets failed. `[]`: none. Default: the top-level `fallbacks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<String>>,
+    /// Models that are tried when a prompt does not fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context_window_fallbacks: Vec<String>,
+    /// Models that are tried when a provider will not answer a prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_policy_fallbacks: Vec<String>,
+    /// How many times a request may go on to another target after a failure of this cause: `{ timeout: 1, authentication: 0 }`.
+    /// Default: as long as there are targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retries: BTreeMap<String, u32>,
+    /// In place of the top-level `cooldown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Duration>,
     /// In place of the top-level `timeouts`, member by member.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
@@ -105,6 +150,12 @@ pub struct TargetFile {
     /// Share of the first attempts, relative to the other targets'. Default 1; 0 = only when others failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
+    /// Targets with a higher number are tried when all with a lower one failed or are left alone. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u32>,
+    /// In place of the model's `cooldown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Duration>,
     /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
@@ -145,6 +196,29 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When a target fails too often. Each has a default.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BreakerFile {
+    /// So many failures within the window. Default 3. A refused credential, an unknown model or a provider that says when
+    /// to come back needs only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// And so many of a hundred requests. Default 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+    /// The window. Default `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Duration>,
+}
+
+impl BreakerFile {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

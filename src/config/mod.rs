@@ -6,13 +6,19 @@
 mod base_url;
 mod checked;
 mod file;
+mod keys;
+mod models;
+mod policy;
 mod secret;
 mod suggest;
 mod units;
 
 pub use self::base_url::BaseUrl;
-pub use self::checked::{Config, Log, Mistake, Model, Provider, Target};
-pub use self::file::{File, ModelFile, Module, Position, ProviderFile, TargetFile, Timeouts};
+pub use self::checked::{Config, Log, Mistake, Provider};
+pub use self::file::{BreakerFile, File, ModelFile, Module, Position, ProviderFile, TargetFile, Timeouts};
+pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
+pub use self::models::{Found, Model, Models, Target};
+pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::secret::{SecretFile, SecretRef};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};

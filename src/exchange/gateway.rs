@@ -2,21 +2,26 @@
 
 use std::rc::Rc;
 
+use super::access::{admit, identify, permit};
 use super::endpoint::{Asks, Endpoint, percent_decode};
-use super::step::{Flow, Host, Machine, Reply, Step, Want};
+use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
+use super::sticky::sticky;
+use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Model};
+use crate::config::{Config, Found, Key};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{self, Plan};
+use crate::route::{self, Ask, Plan};
 use crate::splice::Facts;
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
 pub struct Gateway {
     config: Rc<Config>,
+    /// Who calls, if that matters.
+    key: Option<Rc<Key>>,
     phase: Phase,
 }
 
@@ -71,32 +76,58 @@ impl Machine for Gateway {
         step.set("x-should-retry", "false");
         step
     }
+
+    fn done(&mut self, host: &dyn Host) -> Step {
+        let mut step = Step::go();
+        let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
+        if self.phase != Phase::Sent || over() {
+            return step;
+        }
+        // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
+        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
+        match host.ending() {
+            Ending::ClientLeft => verdict::unknown(host, hop),
+            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
+            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
+        }
+        step
+    }
 }
 
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>) -> Self {
-        Self { config, phase: Phase::Pass }
+        Self { config, key: None, phase: Phase::Pass }
     }
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
         let path = header(":path");
-        match Endpoint::find(&header(":method"), &path)? {
-            None => Ok(Step::go()),
-            Some((Asks::Models, "")) => {
-                let names = self.config.models.keys().map(String::as_str);
+        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else { return Ok(Step::go()) };
+        self.key = identify(&self.config, host)?;
+        let key = self.key.as_deref();
+        admit(key, path.split('?').next().unwrap_or_default())?;
+        match (asks, below) {
+            (Asks::Models, "") => {
+                let names = self.config.models.names().into_iter();
+                let names = names.filter(|name| key.is_none_or(|key| key.may_ask(name)));
                 Ok(answer(openai::models(names, host.now() / 1000)))
             }
-            Some((Asks::Models, name)) => {
+            (Asks::Models, name) => {
                 let name = percent_decode(name);
                 self.model(&name)?;
                 Ok(answer(openai::model(&name, host.now() / 1000)))
             }
-            Some((Asks::Model(operation), _)) => {
+            (Asks::Model(operation), _) => {
                 self.check_head(host, end)?;
+                let mut step = Step::hold();
+                if let Some(key) = key {
+                    step.property(names::log::KEY, key.name.as_str());
+                    step.property(names::log::TEAM, key.team.as_deref().unwrap_or_default());
+                }
                 self.phase = Phase::Body(operation);
-                Ok(Step::hold())
+                Ok(step)
             }
         }
     }
@@ -130,28 +161,36 @@ impl Gateway {
         })?;
         let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
-        let model = self.model(&name)?;
-        let mut hops = route::order(&self.config, &name, host.seed()).unwrap_or_default();
-        hops.retain(|hop| self.config.providers.get(&hop.provider).is_some_and(|it| it.kind.offers(operation)));
-        if hops.is_empty() {
+        let found = self.model(&name)?;
+        let model = found.model;
+        let sticky = sticky(host, &document, model);
+        let key = self.key.as_deref();
+        let ask = Ask { model: found, operation, key, sticky, now: host.now(), seed: host.seed() };
+        let Some(plan) = route::plan(&self.config, &ask, host) else {
+            if route::plan(&self.config, &Ask { key: None, ..ask }, host).is_some() {
+                let message = format!("Your API key may not reach any provider of the model '{name}'.");
+                return Err(Error::new(Cause::Forbidden, message));
+            }
             let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
             return Err(Error::bad_request(message, "model"));
-        }
+        };
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
-        step.set("x-envoy-max-retries", hops.len().saturating_sub(1).to_string());
+        step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
-        let plan = Plan {
+        let mut plan = Plan {
             model: name.clone().into_owned(),
-            operation,
             stream: facts.stream,
             include_usage: facts.include_usage,
-            hops,
-            next: 0,
+            patience: timeout.as_millis(),
+            ..plan
         };
+        if let Some(key) = key {
+            limit(key, &document, operation, &mut plan)?;
+        }
         step.property(names::log::MODEL, name.as_bytes());
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
@@ -159,8 +198,10 @@ impl Gateway {
         Ok(step)
     }
 
-    fn model(&self, name: &str) -> Result<&Model, Error> {
-        self.config.models.get(name).ok_or_else(|| {
+    /// What this client may ask for by this name.
+    fn model<'a>(&'a self, name: &'a str) -> Result<Found<'a>, Error> {
+        permit(self.key.as_deref(), name)?;
+        self.config.models.find(name).ok_or_else(|| {
             let name: String = name.chars().take(MAX_TOLD).collect();
             let message = format!("The model '{name}' does not exist or you do not have access to it.");
             Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
@@ -173,6 +214,33 @@ impl Gateway {
     }
 }
 
+/// Holds a request to what its key may have generated.
+///
+/// # Errors
+/// It asks for more.
+fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
+    let root = document.root();
+    let given = |name: &str| root.get(name).filter(|value| !value.is_null());
+    let most = [("max_completion_tokens", key.max_tokens), ("max_tokens", key.max_tokens), ("n", key.n)];
+    for (name, most) in most {
+        if let (Some(value), Some(most)) = (given(name), most)
+            && value.as_u64().is_none_or(|value| value > most)
+        {
+            return Err(Error::bad_request(format!("'{name}' can be at most {most} with your API key."), name));
+        }
+    }
+    let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
+    if let Some(most) = key.max_tokens.filter(|_| operation == Operation::Chat && !said) {
+        for hop in &mut plan.hops {
+            let edits = hop.edits.get_or_insert_default();
+            if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {
+                edits.default.insert("max_completion_tokens".to_owned(), most.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
@@ -182,11 +250,12 @@ const MAX_TOLD: usize = 256;
 
 /// The gateway's own refusal: final, whatever targets there are.
 pub(super) fn refuse(error: &Error) -> Step {
-    let mut step = Step::from(Flow::Reply(Reply {
-        status: error.client_status(),
-        headers: vec![("x-should-retry", "false".to_owned())],
-        body: openai::error_body(error),
-    }));
+    let mut headers = vec![("x-should-retry", "false".to_owned())];
+    if let Some(milliseconds) = error.retry_after {
+        headers.push(("retry-after", milliseconds.div_ceil(1000).to_string()));
+    }
+    let mut step =
+        Step::from(Flow::Reply(Reply { status: error.client_status(), headers, body: openai::error_body(error) }));
     step.property(names::log::ERROR, error.cause.name());
     step
 }

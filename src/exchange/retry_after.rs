@@ -1,17 +1,17 @@
 //! How long a provider asks to be left alone.
 
-use super::step::Host;
+use crate::calendar;
 
-/// In milliseconds. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after` has seconds, fractions of them too,
-/// or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(host: &dyn Host) -> Option<u64> {
-    let milliseconds = host.header("retry-after-ms").and_then(|value| number(&value));
+/// In milliseconds, `now` being milliseconds since 1970. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after`
+/// has seconds, fractions of them too, or a date (RFC 9110, section 10.2.3).
+pub(super) fn retry_after(header: impl Fn(&str) -> Option<String>, now: u64) -> Option<u64> {
+    let milliseconds = header("retry-after-ms").and_then(|value| number(&value));
     milliseconds
         .or_else(|| {
-            let value = host.header("retry-after")?;
+            let value = header("retry-after")?;
             number(&value).map(|seconds| seconds * 1000.0).or_else(|| {
                 let then = seconds_since_1970(&value)? * 1000;
-                Some(then.saturating_sub(host.now()) as f64)
+                Some(then.saturating_sub(now) as f64)
             })
         })
         .map(|milliseconds| milliseconds as u64)
@@ -36,43 +36,12 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || hours > 23 || minutes > 59 || seconds > 60 {
         return None;
     }
-    // Days by the civil calendar, years taken to begin in March:
-    // https://howardhinnant.github.io/date_algorithms.html#days_from_civil
-    let years = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (years / 400, years % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some(days.checked_sub(719_468)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
+    Some(calendar::days(year, month, day)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{retry_after, seconds_since_1970};
-    use crate::exchange::{Headers, Host};
-
-    struct Answer(&'static [(&'static str, &'static str)]);
-
-    impl Host for Answer {
-        fn now(&self) -> u64 {
-            784_111_770_500
-        }
-
-        fn seed(&self) -> u64 {
-            0
-        }
-
-        fn header(&self, name: &str) -> Option<String> {
-            self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-        }
-
-        fn headers(&self) -> Headers {
-            Headers::new()
-        }
-
-        fn property(&self, _: &str) -> Option<Vec<u8>> {
-            None
-        }
-    }
 
     #[test]
     fn every_form_is_understood() {
@@ -87,7 +56,10 @@ mod tests {
             (&[("retry-after", "NaN")], None),
             (&[], None),
         ] {
-            assert_eq!(retry_after(&Answer(headers)), expected, "{headers:?}");
+            let header = |name: &str| {
+                headers.iter().find(|(other, _)| *other == name).map(|(_, value): &(&str, &str)| (*value).to_owned())
+            };
+            assert_eq!(retry_after(header, 784_111_770_500), expected, "{headers:?}");
         }
     }
 

@@ -61,7 +61,10 @@ impl Machine for Single {
             return refuse(&Error::new(Cause::ServerError, "The gateway has no target for the request."));
         };
         let mut attempt = Attempt::new(upstream.clone());
-        let begun = attempt.begin(&plan.encode());
+        let begun = attempt.begin(host, &plan.encode());
+        if begun.flow != Flow::Hold {
+            return begun;
+        }
         let sent = attempt.request_body(host, body);
         if sent.flow != Flow::Continue {
             return sent;
@@ -76,6 +79,7 @@ impl Machine for Single {
             step.set("x-forwarded-proto", scheme);
         }
         step.properties.extend(begun.properties);
+        step.notices.extend(begun.notices);
         step.body = sent.body;
         step
     }
@@ -91,11 +95,15 @@ impl Machine for Single {
         self.attempt.as_ref().map_or(Want::Nothing, Attempt::wants_response)
     }
 
-    fn response_grows(&mut self, bytes: u64) -> Step {
-        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(bytes))
+    fn response_grows(&mut self, host: &dyn Host, bytes: u64) -> Step {
+        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(host, bytes))
     }
 
     fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
         self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end))
+    }
+
+    fn done(&mut self, host: &dyn Host) -> Step {
+        self.gateway.done(host)
     }
 }

@@ -4,6 +4,7 @@
 pub type Headers = Vec<(String, String)>;
 
 use crate::names;
+use crate::route::Shared;
 
 /// What to do now, in this order: properties, headers, body, flow.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +22,21 @@ pub struct Step {
     pub broken: bool,
     /// Whether Envoy is to choose the route again, as properties that it depends on have changed.
     pub reroute: bool,
+    /// What operators should know.
+    pub notices: Vec<Notice>,
     /// How to go on.
     pub flow: Flow,
+}
+
+/// Something for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// That something is well again.
+    Info(String),
+    /// That something fails, and may mend itself.
+    Warning(String),
+    /// That something fails until the operator mends it.
+    Error(String),
 }
 
 /// How to go on.
@@ -92,7 +106,7 @@ pub trait Machine {
     }
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
-    fn response_grows(&mut self, _bytes: u64) -> Step {
+    fn response_grows(&mut self, _host: &dyn Host, _bytes: u64) -> Step {
         Step::hold()
     }
 
@@ -100,10 +114,28 @@ pub trait Machine {
     fn response_body(&mut self, _host: &dyn Host, _bytes: &[u8], _end: bool) -> Step {
         Step::go()
     }
+
+    /// The stream is over, however it ended; of a step only the notices count now.
+    fn done(&mut self, _host: &dyn Host) -> Step {
+        Step::go()
+    }
+}
+
+/// How a stream ended, where it did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It did.
+    Complete,
+    /// The client left.
+    ClientLeft,
+    /// The provider, or the way to it, took too long.
+    TimedOut,
+    /// The provider, or the way to it, failed.
+    Failed,
 }
 
 /// What a machine can look at. Each look costs a call.
-pub trait Host {
+pub trait Host: Shared {
     /// The time, in milliseconds since 1970.
     fn now(&self) -> u64;
 
@@ -120,6 +152,12 @@ pub trait Host {
     /// A property that a machine set, on this stream or, for an attempt, on its request; or one of Envoy's own, the parts of
     /// its path joined by NULs.
     fn property(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// The address that the request comes from, without a port.
+    fn client(&self) -> Option<String>;
+
+    /// How the stream ended, once it has.
+    fn ending(&self) -> Ending;
 }
 
 /// The longest value that a header is given.
@@ -173,6 +211,11 @@ impl Step {
     /// Removes a header.
     pub fn remove(&mut self, name: &'static str) {
         self.headers.push((name, None));
+    }
+
+    /// Tells operators.
+    pub fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
     }
 
     /// Sets a property.

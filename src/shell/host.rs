@@ -2,11 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use log::warn;
+use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::exchange::{Flow, Headers, Host, Reply, Step};
+use crate::exchange::{Ending, Flow, Headers, Host, Notice, Reply, Step};
+use crate::route::{Shared, Version};
 
 /// Which half of a stream a step is about.
 #[derive(Clone, Copy)]
@@ -33,6 +34,7 @@ impl Half {
 
 /// Does what `step` says. `held` is how much of the body Envoy holds, in bytes.
 pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
+    tell(step.notices);
     for (name, value) in step.properties {
         check(name, hostcalls::set_property(vec![name], Some(&value)));
     }
@@ -47,6 +49,17 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
     }
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+}
+
+/// Writes to Envoy's log.
+pub(super) fn tell(notices: Vec<Notice>) {
+    for notice in notices {
+        match notice {
+            Notice::Info(text) => info!("model-gateway: {text}"),
+            Notice::Warning(text) => warn!("model-gateway: {text}"),
+            Notice::Error(text) => error!("model-gateway: {text}"),
+        }
+    }
 }
 
 /// The same at the end of an answer of which Envoy holds no body.
@@ -118,7 +131,39 @@ impl Host for Call {
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
     }
+
+    fn client(&self) -> Option<String> {
+        let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten().map(text)?;
+        Some(address.rsplit_once(':').map_or(address.as_str(), |(address, _)| address).to_owned())
+    }
+
+    fn ending(&self) -> Ending {
+        let flags = hostcalls::get_property(vec!["response", "flags"]).ok().flatten();
+        match flags.and_then(|flags| flags.try_into().ok()).map_or(0, u64::from_le_bytes) {
+            0 => Ending::Complete,
+            flags if flags & CLIENT_LEFT != 0 => Ending::ClientLeft,
+            flags if flags & TIMED_OUT != 0 => Ending::TimedOut,
+            _ => Ending::Failed,
+        }
+    }
 }
+
+impl Shared for Call {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        // What is not there has no version: with one that no record has, only the first to make it succeeds.
+        let (record, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+        (record, Version(version.unwrap_or(u32::MAX)))
+    }
+
+    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
+        hostcalls::set_shared_data(key, Some(record), Some(version)).is_ok()
+    }
+}
+
+/// Bits of the property `response.flags`:
+/// <https://github.com/envoyproxy/envoy/blob/v1.40.0/envoy/stream_info/stream_info.h>
+const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
+const TIMED_OUT: u64 = 1 << 2 | 1 << 16 | 1 << 19 | 1 << 22;
 
 fn since_1970() -> Duration {
     let now = hostcalls::get_current_time().ok();

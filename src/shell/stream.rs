@@ -45,7 +45,7 @@ impl<M: Machine> Stream<M> {
         let wanted = self.machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
-            Want::Whole if !end => self.machine.response_grows(size as u64),
+            Want::Whole if !end => self.machine.response_grows(&self.host(Half::Response), size as u64),
             Want::Whole | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
                 self.machine.response_body(&self.host(Half::Response), &bytes, end)
@@ -79,6 +79,12 @@ impl<M: Machine> HttpContext for Stream<M> {
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
         self.response(size, end)
+    }
+
+    /// At the end of all, where the access log is written: the one call in which properties can still be read.
+    fn on_log(&mut self) {
+        let host = self.host(Half::Response);
+        host::tell(self.machine.done(&host).notices);
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {

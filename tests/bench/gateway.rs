@@ -22,6 +22,7 @@ fn main() {
 workers: 1
 forward_headers: ["x-mock*"]
 log: "off"
+cooldown: 0s
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
   anthropic: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/anthropic" }}

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model_gateway::config::Config;
-use model_gateway::exchange::{Attempt, Flow, Gateway, Host, Machine, Single, Step, Upstream, Want};
+use model_gateway::exchange::{Attempt, Ending, Flow, Gateway, Host, Machine, Single, Step, Upstream, Want};
 use model_gateway::names;
+use model_gateway::route::{Shared, Version};
 
 use crate::scripted::filters::{Action, Event, Filters, Half, Headers, Held, NOW, Reply, State};
 
@@ -67,7 +68,7 @@ impl Filters for Native {
                 let end = event != (Event::Body { end: false });
                 match machine.wants_response() {
                     Want::Nothing => return Action::Continue,
-                    Want::Whole if !end => (machine.response_grows(body.len() as u64), Want::Whole),
+                    Want::Whole if !end => (machine.response_grows(&host, body.len() as u64), Want::Whole),
                     wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
                 }
             }
@@ -83,8 +84,12 @@ impl Filters for Native {
         action
     }
 
-    fn close(&mut self, context: u32) {
-        self.contexts.remove(&context).expect("an open context");
+    fn close(&mut self, id: u32, state: &mut State) {
+        let Context { mut machine, .. } = self.contexts.remove(&id).expect("an open context");
+        // As Envoy does for the filter before the router only.
+        if state.ending.is_some() {
+            machine.done(&Look { headers: &Headers::default(), state, id });
+        }
     }
 }
 
@@ -151,5 +156,24 @@ impl Host for Look<'_> {
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         self.state.get(name).filter(|value| !value.is_empty()).map(<[u8]>::to_vec)
+    }
+
+    fn client(&self) -> Option<String> {
+        Some("10.0.0.9".to_owned())
+    }
+
+    fn ending(&self) -> Ending {
+        self.state.ending.expect("a stream that has ended")
+    }
+}
+
+impl Shared for Look<'_> {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        let (record, version) = self.state.record(key).unzip();
+        (record, Version(version.unwrap_or(u32::MAX)))
+    }
+
+    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
+        self.state.set_record(key, record, version)
     }
 }

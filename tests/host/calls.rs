@@ -2,6 +2,8 @@
 
 use wasmi::{Caller, Engine, Error, Extern, Linker, Memory};
 
+use model_gateway::exchange::Ending;
+
 use super::Host;
 use crate::scripted::filters::{Half, Headers, NOW, Reply};
 
@@ -11,6 +13,7 @@ type Status = Result<i32, Error>;
 const OK: Status = Ok(0);
 const NOT_FOUND: Status = Ok(1);
 const BAD_ARGUMENT: Status = Ok(2);
+const CAS_MISMATCH: Status = Ok(8);
 
 /// All that the module may call.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
@@ -87,6 +90,19 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
     })?;
     l.func_wrap("env", "proxy_get_property", |mut c: Call<'_>, at: i32, n: i32, out: i32, size: i32| {
         let name = text(&c, at, n);
+        if name == "source\0address" {
+            return give(&mut c, b"10.0.0.9:4711", out, size);
+        }
+        if name == "response\0flags" {
+            let flags: u64 = match c.data().state.ending {
+                Some(Ending::ClientLeft) => 1 << 14,
+                Some(Ending::TimedOut) => 1 << 2,
+                Some(Ending::Failed) => 1 << 6,
+                Some(Ending::Complete) => 0,
+                None => return NOT_FOUND,
+            };
+            return give(&mut c, &flags.to_le_bytes(), out, size);
+        }
         match c.data().state.get(&name).map(<[u8]>::to_vec) {
             Some(value) => give(&mut c, &value, out, size),
             None => NOT_FOUND,
@@ -97,6 +113,23 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         c.data_mut().state.set(&name, &value);
         OK
     })?;
+    l.func_wrap(
+        "env",
+        "proxy_get_shared_data",
+        |mut c: Call<'_>, at: i32, n: i32, out: i32, size: i32, version_out: i32| {
+            let Some((record, version)) = c.data().state.record(&text(&c, at, n)) else { return NOT_FOUND };
+            write(&mut c, version_out, &version.to_le_bytes());
+            give(&mut c, &record, out, size)
+        },
+    )?;
+    l.func_wrap(
+        "env",
+        "proxy_set_shared_data",
+        |c: Call<'_>, at: i32, n: i32, v: i32, vn: i32, version: i32| -> Status {
+            let set = c.data().state.set_record(&text(&c, at, n), &read(&c, v, vn), version.cast_unsigned());
+            if set { OK } else { CAS_MISMATCH }
+        },
+    )?;
     l.func_wrap(
         "env",
         "proxy_send_local_response",

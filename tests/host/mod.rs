@@ -154,10 +154,16 @@ impl Filters for Wasm {
         if action == 0 { Action::Continue } else { Action::Pause }
     }
 
-    fn close(&mut self, context: u32) {
+    fn close(&mut self, context: u32, state: &mut State) {
         let id = context.cast_signed();
+        let mut held = Held::new(Half::Response, None);
+        self.exchange(&mut held, state);
+        // Envoy writes the log, and so asks, for the filter before the router only.
+        if self.store.data().state.ending.is_some() {
+            self.call::<_, ()>("proxy_on_log", id);
+        }
         assert_eq!(self.call::<_, i32>("proxy_on_done", id), 1);
-        self.call::<_, ()>("proxy_on_log", id);
         self.call::<_, ()>("proxy_on_delete", id);
+        self.exchange(&mut held, state);
     }
 }

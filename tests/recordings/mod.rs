@@ -13,7 +13,10 @@ use serde_json::Value;
 pub struct Recording {
     pub id: String,
     pub provider: String,
+    pub model: String,
     pub status: u16,
+    /// What was changed of it before it got here.
+    pub edited: Vec<Value>,
     pub request: Value,
     pub body: String,
     /// A body that is no text.
@@ -38,10 +41,12 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
         (recording["endpoint"] == endpoint && wanted(&text(&recording["provider"]))).then(|| Recording {
             id: text(&recording["id"]),
             provider: text(&recording["provider"]),
+            model: text(&recording["model"]),
             status: recording["response"]["status"].as_u64().unwrap().try_into().unwrap(),
             body: text(&recording["response"]["body_text"]),
             bytes: base64(recording["response"]["body_base64"].as_str().unwrap_or_default()),
             error_name: recording["response"]["headers"]["x-amzn-errortype"].as_str().map(str::to_owned),
+            edited: recording["edits"].as_array().cloned().unwrap_or_default(),
             request: recording["request"]["body"].take(),
         })
     });

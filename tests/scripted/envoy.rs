@@ -1,9 +1,10 @@
 //! Envoy, as far as a filter can tell: it feeds filters, routes by the property that they set, and tries again when an
 //! attempt asks for it or is reset. Bytes come from a script.
 
+use model_gateway::exchange::Ending;
 use model_gateway::names;
 
-use super::filters::{Action, Event, Filters, Half, Headers, Held, Reply, State};
+use super::filters::{Action, Event, Filters, Half, Headers, Held, Records, Reply, State};
 
 /// One client request, and what the providers answer to each attempt at it.
 #[derive(Debug, Clone)]
@@ -76,13 +77,24 @@ impl Outcome {
     }
 }
 
-/// Runs `script`.
+/// Runs `script` on an Envoy that has just begun.
 pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
+    run_on(filters, script, &Records::default())
+}
+
+/// Runs `script` on an Envoy with these records.
+pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> Outcome {
     let context = filters.open(script.root);
-    let mut run = Run { filters, script, state: State::default(), sent: Vec::new(), routed: Headers::default() };
+    let mut state = State::default();
+    state.shared = records.clone();
+    let mut run = Run { filters, script, state, sent: Vec::new(), routed: Headers::default() };
     let answer = run.request(context);
     let (headers, chunks, end) = run.deliver(context, answer);
-    run.filters.close(context);
+    run.state.ending = Some(match end {
+        End::Reset => Ending::Failed,
+        End::Last | End::Empty | End::Trailers => Ending::Complete,
+    });
+    run.filters.close(context, &mut run.state);
     Outcome {
         status: headers.text(":status").and_then(|status| status.parse().ok()).expect("a status"),
         headers,
@@ -151,7 +163,7 @@ impl Run<'_> {
             .then(|| self.filters.open(&format!("{}{cluster}", names::PROVIDER_ROOT_PREFIX)));
         let down = self.exchange(context, cluster, headers, body, retry);
         if let Some(context) = context {
-            self.filters.close(context);
+            self.filters.close(context, &mut self.state);
         }
         down
     }

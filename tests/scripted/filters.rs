@@ -1,7 +1,10 @@
 //! A filter as Envoy sees it: what is held of a stream, and calls that may change it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use model_gateway::exchange::Ending;
 use model_gateway::names;
 
 /// Headers as Envoy keeps them: names in lower case, in order; values are bytes.
@@ -74,10 +77,17 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What both positions share on one request.
+/// Records of all workers, each with its version.
+pub type Records = Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>;
+
+/// What both positions share on one request, and with other requests.
 #[derive(Debug, Default)]
 pub struct State {
     properties: BTreeMap<String, Vec<u8>>,
+    /// Records of all workers, each with its version.
+    pub shared: Records,
+    /// How the request has ended.
+    pub ending: Option<Ending>,
     /// Whether Envoy was asked to choose the route again.
     pub rerouted: bool,
     /// How often usage was reported.
@@ -96,6 +106,26 @@ impl State {
 
     pub fn text(&self, name: &str) -> String {
         String::from_utf8_lossy(self.get(name).unwrap_or_default()).into_owned()
+    }
+
+    pub fn record(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.shared.borrow().get(key).cloned()
+    }
+
+    /// As Envoy does it: what is not there yet is made whatever the version, and version 0 overwrites.
+    pub fn set_record(&self, key: &str, record: &[u8], version: u32) -> bool {
+        let mut shared = self.shared.borrow_mut();
+        match shared.get_mut(key) {
+            Some((_, current)) if version != 0 && version != *current => false,
+            Some(entry) => {
+                *entry = (record.to_vec(), entry.1 + 1);
+                true
+            }
+            None => {
+                shared.insert(key.to_owned(), (record.to_vec(), 1));
+                true
+            }
+        }
     }
 }
 
@@ -119,7 +149,7 @@ pub trait Filters {
 
     fn call(&mut self, context: u32, event: Event, held: &mut Held, state: &mut State) -> Action;
 
-    fn close(&mut self, context: u32);
+    fn close(&mut self, context: u32, state: &mut State);
 }
 
 /// What time it is for every filter, in seconds since 1970.

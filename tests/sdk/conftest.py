@@ -179,6 +179,7 @@ def configuration(port, admin, provider):
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin}
 forward_headers: ["x-mock*"]
+cooldown: 0s
 providers:
   openai: {{ kind: openai, base_url: "{provider}/openai/v1", api_key: "${{MOCK_KEY}}" }}
   anthropic: {{ kind: anthropic, base_url: "{provider}/anthropic", api_key: "${{MOCK_KEY}}" }}

@@ -39,8 +39,12 @@ enum Phase {
 struct Course {
     plan: Plan,
     hop: Hop,
-    /// 1 for the first attempt.
-    number: usize,
+    /// When the attempt began, in milliseconds since 1970.
+    began: u64,
+    /// When the first content of its answer was there.
+    first: u64,
+    /// Tokens of its answer, as far as they are known.
+    tokens: u64,
     /// By what the answer is known if the provider gives it no id.
     id: String,
     /// Parameters that the provider has no word for.
@@ -70,7 +74,7 @@ impl Attempt {
 impl Machine for Attempt {
     fn request_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
         match host.property(names::PLAN) {
-            Some(plan) => self.begin(&plan),
+            Some(plan) => self.begin(host, &plan),
             None => Step::go(),
         }
     }
@@ -95,11 +99,11 @@ impl Machine for Attempt {
         }
     }
 
-    fn response_grows(&mut self, bytes: u64) -> Step {
-        self.answer_grows(bytes)
+    fn response_grows(&mut self, host: &dyn Host, bytes: u64) -> Step {
+        self.answer_grows(host, bytes)
     }
 
-    fn response_body(&mut self, _host: &dyn Host, bytes: &[u8], end: bool) -> Step {
-        self.answer_goes_on(bytes, end)
+    fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
+        self.answer_goes_on(host, bytes, end)
     }
 }

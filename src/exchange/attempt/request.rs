@@ -3,6 +3,7 @@
 use super::super::gateway::refuse;
 use super::super::headers::to_provider;
 use super::super::step::{Host, Step};
+use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
 use crate::config::{Config, Mistake, Provider, SecretRef};
@@ -11,7 +12,7 @@ use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
 use crate::providers::{Kind, Settings, Speech, Target};
-use crate::route::Plan;
+use crate::route::{Hop, Plan};
 use crate::splice::{self, Facts};
 
 /// A provider as an attempt needs it: the secret is at hand.
@@ -129,11 +130,30 @@ impl Upstream {
 
 impl Attempt {
     /// The attempt begins, by the plan that the gateway position made.
-    pub(in crate::exchange) fn begin(&mut self, plan: &[u8]) -> Step {
-        let Some(course) = Plan::decode(plan).and_then(|plan| Course::new(plan, &self.upstream.name)) else {
+    pub(in crate::exchange) fn begin(&mut self, host: &dyn Host, plan: &[u8]) -> Step {
+        let Some(mut plan) = Plan::decode(plan) else {
             return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
         };
+        let now = host.now();
         let mut step = Step::hold();
+        if let Some((hop, cause)) = plan.given_up(now) {
+            verdict::failed(host, hop, cause, None, &mut step);
+        }
+        let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
+            true => Ok(hop),
+            false => Err(Error::new(Cause::ServerError, "The gateway lost its way to the provider.")),
+        });
+        let hop = match begun {
+            Ok(hop) => hop,
+            Err(error) => {
+                let mut step = Step { notices: step.notices, ..refuse(&error) };
+                step.property(names::PLAN, plan.encode());
+                step.property(names::OUTCOME, names::OVER);
+                return step;
+            }
+        };
+        verdict::begins(host, &hop);
+        let course = Course::new(plan, hop, now);
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
@@ -141,8 +161,8 @@ impl Attempt {
         step.property(names::PLAN, course.plan.encode());
         step.property(names::log::PROVIDER, self.upstream.name());
         step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
-        step.property(names::log::ATTEMPTS, course.number.to_string());
-        if course.number > 1 {
+        step.property(names::log::ATTEMPTS, course.plan.made.to_string());
+        if course.plan.made > 1 {
             step.property(names::log::ERROR, "");
         }
         self.phase = Phase::Request(course);
@@ -162,7 +182,12 @@ impl Attempt {
                 self.phase = Phase::Sent(course);
                 step
             }
-            Err(error) => refuse(&error),
+            Err(error) => {
+                verdict::unknown(host, &course.hop);
+                let mut step = refuse(&error);
+                step.property(names::OUTCOME, names::OVER);
+                step
+            }
         }
     }
 
@@ -233,16 +258,13 @@ fn unasked(edits: Option<&Edits>) -> bool {
 }
 
 impl Course {
-    /// The course of the attempt that `plan` has next; `None` if that is not at `provider`.
-    fn new(mut plan: Plan, provider: &str) -> Option<Self> {
-        // An attempt of which this filter was not told leaves Envoy with a retry more than there are targets.
-        let index = plan.next.min(plan.hops.len().checked_sub(1)?);
-        let hop = plan.hops.get(index).filter(|hop| hop.provider == provider)?.clone();
-        plan.next = index + 1;
-        Some(Self {
+    fn new(plan: Plan, hop: Hop, began: u64) -> Self {
+        Self {
             plan,
             hop,
-            number: index + 1,
+            began,
+            first: 0,
+            tokens: 0,
             id: String::new(),
             dropped: Vec::new(),
             created: 0,
@@ -251,6 +273,6 @@ impl Course {
             retry_after: None,
             error_name: None,
             unpaid: None,
-        })
+        }
     }
 }

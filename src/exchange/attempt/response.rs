@@ -4,6 +4,7 @@ use super::super::headers::to_client;
 use super::super::relay::{Relay, break_off, classify};
 use super::super::retry_after::retry_after;
 use super::super::step::{Host, Step};
+use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
@@ -30,7 +31,7 @@ impl Attempt {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         course.headers = to_client(host.headers());
         if !(200..300).contains(&status) {
-            course.retry_after = retry_after(host);
+            course.retry_after = retry_after(|name| host.header(name), host.now());
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
@@ -39,26 +40,28 @@ impl Attempt {
         } else {
             self.phase = Phase::Collect(course, status);
         }
-        if end { self.answer_goes_on(b"", true).without_body() } else { Step::hold() }
+        if end { self.answer_goes_on(host, b"", true).without_body() } else { Step::hold() }
     }
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
-    pub(super) fn answer_grows(&mut self, bytes: u64) -> Step {
+    pub(super) fn answer_grows(&mut self, host: &dyn Host, bytes: u64) -> Step {
         if bytes <= self.upstream.answer_limit() {
             return Step::hold();
         }
         match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Collect(course, _) => self.fail(course, Error::bad_answer("the provider's answer is too large")),
+            Phase::Collect(course, _) => {
+                self.fail(host, course, Error::bad_answer("the provider's answer is too large"))
+            }
             _ => Step::go(),
         }
     }
 
     /// The next bytes of a stream, or an answer that was wanted whole; `end` if there are no more.
-    pub(super) fn answer_goes_on(&mut self, bytes: &[u8], end: bool) -> Step {
+    pub(super) fn answer_goes_on(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
         match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Peek(course, relay, held) => self.peek(course, relay, held, bytes, end),
-            Phase::Stream(course, relay) => self.stream(course, relay, bytes, end),
-            Phase::Collect(course, status) => self.complete(course, status, bytes),
+            Phase::Peek(course, relay, held) => self.peek(host, course, relay, held, bytes, end),
+            Phase::Stream(course, relay) => self.stream(host, course, relay, bytes, end),
+            Phase::Collect(course, status) => self.complete(host, course, status, bytes),
             Phase::Over => Step { body: Some(String::new()), ..Step::go() },
             passing @ (Phase::Pass | Phase::Request(_) | Phase::Sent(_)) => {
                 self.phase = passing;
@@ -68,20 +71,32 @@ impl Attempt {
     }
 
     /// Holds a stream back until there is content: until then another target can still take over.
-    fn peek(&mut self, mut course: Course, mut relay: Box<Relay>, mut held: String, bytes: &[u8], end: bool) -> Step {
+    fn peek(
+        &mut self,
+        host: &dyn Host,
+        mut course: Course,
+        mut relay: Box<Relay>,
+        mut held: String,
+        bytes: &[u8],
+        end: bool,
+    ) -> Step {
         let result = relay.push(bytes, &mut held).and_then(|()| if end { relay.end(&mut held) } else { Ok(()) });
         match result {
             // Content that came in one piece with the error was seen by nobody.
-            Err(error) => self.fail(course, error),
+            Err(error) => self.fail(host, course, error),
             Ok(()) if relay.has_content() => {
                 let mut step = course.answered(self.upstream.name());
                 step.set("content-type", "text/event-stream");
                 step.body = Some(held);
-                self.go_on(course, relay, step, end)
+                course.first = host.now();
+                if !end {
+                    step.property(names::OUTCOME, names::SEEN);
+                }
+                self.go_on(host, course, relay, step, end)
             }
-            Ok(()) if end => self.fail(course, Error::bad_answer("the provider's stream has no content")),
+            Ok(()) if end => self.fail(host, course, Error::bad_answer("the provider's stream has no content")),
             Ok(()) if held.len() > MAX_PEEK => {
-                self.fail(course, Error::bad_answer("the provider's stream does not come to its content"))
+                self.fail(host, course, Error::bad_answer("the provider's stream does not come to its content"))
             }
             Ok(()) => {
                 self.phase = Phase::Peek(course, relay, held);
@@ -91,7 +106,7 @@ impl Attempt {
     }
 
     /// The client sees the stream: what fails now fails before its eyes.
-    fn stream(&mut self, course: Course, mut relay: Box<Relay>, bytes: &[u8], end: bool) -> Step {
+    fn stream(&mut self, host: &dyn Host, course: Course, mut relay: Box<Relay>, bytes: &[u8], end: bool) -> Step {
         let mut out = String::with_capacity(bytes.len() + bytes.len() / 2);
         let result = relay.push(bytes, &mut out).and_then(|()| if end { relay.end(&mut out) } else { Ok(()) });
         let mut step = Step::go();
@@ -99,22 +114,31 @@ impl Attempt {
             break_off(error, &mut out);
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
+            step.property(names::OUTCOME, names::OVER);
+            verdict::failed(host, &course.hop, error.cause, None, &mut step);
+            step.body = Some(out);
+            account(relay.new_usage(), &mut step);
+            return step;
         }
         step.body = Some(out);
-        self.go_on(course, relay, step, end || result.is_err())
+        self.go_on(host, course, relay, step, end)
     }
 
-    fn go_on(&mut self, course: Course, mut relay: Box<Relay>, mut step: Step, over: bool) -> Step {
+    fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
-        account(relay.new_usage(), &mut step);
-        if !over {
+        let usage = relay.new_usage();
+        course.tokens = usage.map_or(course.tokens, |usage| usage.output);
+        account(usage, &mut step);
+        if end {
+            course.succeeded(host, &mut step);
+        } else {
             self.phase = Phase::Stream(course, relay);
         }
         step
     }
 
     /// An answer, or an error, that is there as a whole.
-    fn complete(&mut self, mut course: Course, status: u16, body: &[u8]) -> Step {
+    fn complete(&mut self, host: &dyn Host, mut course: Course, status: u16, body: &[u8]) -> Step {
         let kind = self.upstream.kind();
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
@@ -123,7 +147,7 @@ impl Attempt {
                 Some(why) if matches!(status, 401 | 403) => Error::new(Cause::Authentication, why),
                 _ => kind.error(&Failure { status, body, name }),
             };
-            return self.fail(course, error);
+            return self.fail(host, course, error);
         }
         let mut out = String::with_capacity(body.len() + 256);
         match self.translate(&course, body, &mut out) {
@@ -133,9 +157,11 @@ impl Attempt {
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
                 account(usage, &mut step);
+                (course.first, course.tokens) = (host.now(), 0);
+                course.succeeded(host, &mut step);
                 step
             }
-            Err(error) => self.fail(course, error),
+            Err(error) => self.fail(host, course, error),
         }
     }
 
@@ -168,7 +194,7 @@ impl Attempt {
 
     /// Ends the attempt: Envoy is to try the next target, or the client gets the error. It gets it too where Envoy has no
     /// retry left to give, as when the cluster's circuit breaker is open.
-    fn fail(&mut self, mut course: Course, mut error: Error) -> Step {
+    fn fail(&mut self, host: &dyn Host, mut course: Course, mut error: Error) -> Step {
         error.retry_after = error.retry_after.or(course.retry_after);
         self.phase = Phase::Over;
         let body = openai::error_body(&error);
@@ -182,9 +208,15 @@ impl Attempt {
         if let Some(milliseconds) = error.retry_after {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
         }
-        if error.cause.falls_back() && course.plan.next_provider().is_some() {
+        if course.plan.fail(error.cause) {
             step.set(names::RETRY_HEADER, error.cause.name());
+            // Another than Envoy would go to by itself, perhaps.
+            step.property(names::NEXT, course.plan.next_provider().unwrap_or_default());
+            step.property(names::PLAN, course.plan.encode());
+        } else {
+            step.property(names::OUTCOME, names::OVER);
         }
+        verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step);
         step.body = Some(body);
         step
     }
@@ -208,10 +240,18 @@ impl Course {
         step
     }
 
+    /// The answer came to its end.
+    fn succeeded(&self, host: &dyn Host, step: &mut Step) {
+        let now = host.now();
+        let took = (self.first.saturating_sub(self.began), now.saturating_sub(self.first), self.tokens);
+        verdict::succeeded(host, &self.hop, took, step);
+        step.property(names::OUTCOME, names::OVER);
+    }
+
     fn describe(&self, provider: &str, step: &mut Step) {
         step.set("x-gateway-provider", provider);
         step.set("x-gateway-model", self.hop.model.as_str());
-        step.set("x-gateway-attempts", self.number.to_string());
+        step.set("x-gateway-attempts", self.plan.made.to_string());
         if !self.dropped.is_empty() {
             step.set("x-gateway-dropped", self.dropped.join(", "));
         }

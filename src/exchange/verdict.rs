@@ -1,0 +1,64 @@
+//! What an attempt has shown of its target, told to all workers.
+
+use super::step::{Host, Notice, Step};
+use crate::config::Strategy;
+use crate::error::{Cause, Fault};
+use crate::route::{Health, Hop, key, update};
+
+/// A request goes out to it.
+pub(super) fn begins(host: &dyn Host, hop: &Hop) {
+    if hop.strategy == Strategy::LeastBusy {
+        let now = host.now();
+        change(host, hop, |health| health.begins(now));
+    }
+}
+
+/// An answer came to its end. `took` has how long its first content and the rest took, in milliseconds, and how many tokens
+/// that was.
+pub(super) fn succeeded(host: &dyn Host, hop: &Hop, took: (u64, u64, u64), step: &mut Step) {
+    let now = host.now();
+    let recovered = change(host, hop, |health| {
+        let (first, rest, tokens) = took;
+        if hop.strategy == Strategy::Latency {
+            health.took(now, first, rest, tokens);
+        }
+        end(health, hop);
+        health.succeeded(now, &hop.breaker)
+    });
+    if recovered == Some(true) {
+        step.notice(Notice::Info(format!("{} is well again", hop.target)));
+    }
+}
+
+/// It failed, or refused; `retry_after`, in milliseconds, is what the provider asks for.
+pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Option<u64>, step: &mut Step) {
+    let now = host.now();
+    let tripped = change(host, hop, |health| {
+        end(health, hop);
+        health.failed(now, cause, retry_after, &hop.breaker)
+    });
+    if tripped == Some(true) {
+        let told = format!("{} is left alone for now: {}", hop.target, cause.name());
+        step.notice(match cause.fault() {
+            Fault::Operator => Notice::Error(told + "; it does not mend itself"),
+            Fault::Client | Fault::Provider => Notice::Warning(told),
+        });
+    }
+}
+
+/// It was cut off by no fault of its own.
+pub(super) fn unknown(host: &dyn Host, hop: &Hop) {
+    if hop.strategy == Strategy::LeastBusy {
+        change(host, hop, |health| end(health, hop));
+    }
+}
+
+fn end(health: &mut Health, hop: &Hop) {
+    if hop.strategy == Strategy::LeastBusy {
+        health.ends();
+    }
+}
+
+fn change<T>(host: &dyn Host, hop: &Hop, change: impl Fn(&mut Health) -> T) -> Option<T> {
+    update(host, &key(&hop.target), |health: &mut Health| Some(change(health)))
+}

@@ -1,0 +1,318 @@
+//! The order of targets by configuration, health and chance.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::health::Health;
+use super::super::plan::Plan;
+use super::super::shared::{Shared, Version, update};
+use super::{Ask, key, plan};
+use crate::config::Config;
+use crate::dialect::Operation;
+use crate::error::Cause;
+
+/// What all workers have in common, in a test.
+#[derive(Default)]
+pub struct Board {
+    records: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+}
+
+impl Shared for Board {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        let (record, version) = self.records.borrow().get(key).cloned().unzip();
+        (record, Version(version.unwrap_or(u32::MAX)))
+    }
+
+    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
+        let mut records = self.records.borrow_mut();
+        let current = records.get(key).map_or(u32::MAX, |(_, version)| *version);
+        let good = version == current;
+        if good {
+            records.insert(key.to_owned(), (record.to_vec(), current.wrapping_add(2)));
+        }
+        good
+    }
+}
+
+fn config(models: Value) -> Config {
+    let provider = json!({"kind": "openai"});
+    let mut providers: BTreeMap<String, Value> =
+        "abcdefghij".chars().map(|c| (c.to_string(), provider.clone())).collect();
+    providers.insert("n".to_owned(), json!({"kind": "anthropic"}));
+    let file = json!({"providers": providers, "models": models, "cooldown": "10s"});
+    Config::check(&serde_json::from_value(file).unwrap()).unwrap()
+}
+
+/// A model of equal targets, one for each letter.
+fn equals(letters: &str, strategy: &str) -> Config {
+    let targets: Vec<Value> = letters.chars().map(|c| json!({"provider": c.to_string()})).collect();
+    config(json!({"m": {"targets": targets, "strategy": strategy}}))
+}
+
+struct Asked<'b> {
+    board: &'b Board,
+    now: u64,
+    seed: u64,
+    sticky: Option<u64>,
+}
+
+fn planned(config: &Config, model: &str, asked: &Asked<'_>) -> Option<Plan> {
+    let ask = Ask {
+        model: config.models.find(model)?,
+        operation: Operation::Chat,
+        key: None,
+        sticky: asked.sticky,
+        now: asked.now,
+        seed: asked.seed,
+    };
+    plan(config, &ask, asked.board)
+}
+
+/// The providers' names, in order.
+fn line(plan: &Plan) -> String {
+    plan.line.iter().map(|hop| plan.hops[usize::from(*hop)].provider.as_str()).collect()
+}
+
+fn providers(config: &Config, model: &str, board: &Board, now: u64, seed: u64) -> String {
+    line(&planned(config, model, &Asked { board, now, seed, sticky: None }).unwrap())
+}
+
+fn change(config: &Config, board: &Board, provider: &str, change: impl Fn(&mut Health)) {
+    let target = config.models.get("m").unwrap().targets.iter().find(|target| target.provider == provider).unwrap();
+    let id = format!("{}/{}", target.provider, target.model);
+    let changed = update(board, &key(&id), |health: &mut Health| {
+        change(health);
+        Some(())
+    });
+    assert_eq!(changed, Some(()));
+}
+
+fn trip(config: &Config, board: &Board, provider: &str, now: u64) {
+    let breaker = config.models.get("m").unwrap().targets[0].breaker;
+    change(config, board, provider, |health| assert!(health.failed(now, Cause::Authentication, None, &breaker)));
+}
+
+#[test]
+fn fallbacks_come_in_order_and_none_twice() {
+    let config = config(json!({
+        "m": {"targets": [{"provider": "a", "model": "x"}], "fallbacks": ["n", "p"]},
+        "n": {"targets": [{"provider": "b", "model": "x"}, {"provider": "a", "model": "x", "weight": 0}], "fallbacks": ["o"]},
+        "o": {"targets": [{"provider": "c"}]},
+        "p": {"targets": [{"provider": "d"}]},
+        "few": {"targets": [{"provider": "a"}], "fallbacks": ["m"], "attempts": 2},
+    }));
+    let board = Board::default();
+    assert_eq!(providers(&config, "m", &board, 0, 7), "abcd");
+    assert_eq!(providers(&config, "few", &board, 0, 1).len(), 2);
+}
+
+#[test]
+fn lower_orders_come_first_and_weight_0_last_within_one() {
+    let config = config(json!({"m": {"targets": [
+        {"provider": "a", "order": 2}, {"provider": "b", "weight": 0}, {"provider": "c"}, {"provider": "d", "order": 1}
+    ]}}));
+    for seed in 0..50 {
+        assert_eq!(providers(&config, "m", &Board::default(), 0, seed), "cbda");
+    }
+}
+
+#[test]
+fn patterns_and_aliases_lead_to_the_providers_own_names() {
+    let config = config(json!({
+        "claude*": {"targets": [{"provider": "a"}]},
+        "a/*": {"targets": [{"provider": "a", "model": "*"}]},
+        "a/x-*": {"targets": [{"provider": "b", "model": "y-*-z"}]},
+        "m": {"targets": [{"provider": "a", "model": "own"}], "aliases": ["other"]},
+    }));
+    let models = |name: &str| {
+        let plan = planned(&config, name, &Asked { board: &Board::default(), now: 0, seed: 0, sticky: None })?;
+        Some(format!("{} {}", line(&plan), plan.hops[0].model))
+    };
+    assert_eq!(models("claude-sonnet-4-5").as_deref(), Some("a claude-sonnet-4-5"));
+    assert_eq!(models("a/gpt-4o").as_deref(), Some("a gpt-4o"));
+    assert_eq!(models("a/x-1").as_deref(), Some("b y-1-z"));
+    assert_eq!(models("other").as_deref(), Some("a own"));
+    for unknown in
+        ["a/", "b/gpt", "claude*", "a/../b", "a//b", "a/b?c", "a/%2e", "a/\u{e9}", &format!("a/{}", "x".repeat(200))]
+    {
+        assert_eq!(models(unknown), None, "{unknown}");
+    }
+    assert_eq!(config.models.names(), ["m", "other"]);
+}
+
+#[test]
+fn targets_that_do_not_offer_the_operation_are_left_out() {
+    let config = config(
+        json!({"m": {"targets": [{"provider": "n"}, {"provider": "a"}]}, "n": {"targets": [{"provider": "n"}]}}),
+    );
+    let asked = |model: &str| {
+        let ask = Ask {
+            model: config.models.find(model).unwrap(),
+            operation: Operation::Moderations,
+            key: None,
+            sticky: None,
+            now: 0,
+            seed: 0,
+        };
+        plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
+    };
+    assert_eq!((asked("m").as_deref(), asked("n")), (Some("a"), None));
+}
+
+#[test]
+fn first_places_converge_to_the_weights() {
+    let config = config(json!({"m": {"targets": [
+        {"provider": "a", "weight": 9}, {"provider": "b", "weight": 1}, {"provider": "c", "weight": 0}
+    ]}}));
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    const RUNS: u32 = 20_000;
+    for seed in 0..RUNS {
+        *counts.entry(providers(&config, "m", &Board::default(), 0, u64::from(seed))).or_default() += 1;
+    }
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["abc", "bac"]);
+    // Five standard deviations of a binomial with p = 0.1.
+    let deviation = f64::from(RUNS * 9 / 100).sqrt() * 5.0;
+    assert!((f64::from(counts["bac"]) - f64::from(RUNS / 10)).abs() < deviation, "{counts:?}");
+}
+
+#[test]
+fn a_target_that_is_left_alone_comes_last_wherever_others_are_well() {
+    let config = config(json!({
+        "m": {"targets": [{"provider": "a"}, {"provider": "b"}], "fallbacks": ["o"]},
+        "o": {"targets": [{"provider": "c"}]},
+    }));
+    let board = Board::default();
+    trip(&config, &board, "a", 1000);
+    trip(&config, &board, "b", 3000);
+    for seed in 0..50 {
+        assert_eq!(providers(&config, "m", &board, 5000, seed), "cab");
+    }
+    // With all of them cooled the first to be well again is first: the last target is never left alone.
+    let breaker = config.models.get("m").unwrap().targets[0].breaker;
+    let tripped = update(&board, &key("c/o"), |health: &mut Health| {
+        Some(health.failed(2000, Cause::Authentication, None, &breaker))
+    });
+    assert_eq!(tripped, Some(true));
+    assert_eq!(providers(&config, "m", &board, 5000, 1), "acb");
+}
+
+#[test]
+fn one_request_per_cooldown_sees_whether_a_target_is_well() {
+    let config = equals("ab", "weighted");
+    let board = Board::default();
+    trip(&config, &board, "a", 0);
+    let firsts = |from: u64, to: u64| {
+        (from..to).step_by(10).filter(|now| providers(&config, "m", &board, *now, *now).starts_with('a')).count()
+    };
+    assert_eq!(firsts(0, 10_000), 0);
+    assert_eq!((firsts(10_000, 20_000), firsts(20_000, 30_000), firsts(30_000, 60_000)), (1, 1, 3));
+    let breaker = config.models.get("m").unwrap().targets[0].breaker;
+    change(&config, &board, "a", |health| assert!(health.succeeded(60_000, &breaker)));
+    assert!(firsts(60_000, 70_000) > 400);
+}
+
+#[test]
+fn the_fastest_is_first_but_for_a_few_requests_that_explore() {
+    let config = equals("abc", "latency");
+    let board = Board::default();
+    for (provider, first) in [("a", 300), ("b", 100), ("c", 200)] {
+        change(&config, &board, provider, |health| health.took(1000, first, 0, 0));
+    }
+    let lines: Vec<String> = (0..1000).map(|seed| providers(&config, "m", &board, 1000, seed)).collect();
+    let fastest = lines.iter().filter(|line| *line == "bca").count();
+    assert!((900..1000).contains(&fastest), "{fastest}");
+    // Nobody asked for long: all are the same again.
+    let first = (0..1000).filter(|seed| providers(&config, "m", &board, 10_000_000, *seed).starts_with('b')).count();
+    assert!((250..420).contains(&first), "{first}");
+}
+
+#[test]
+fn the_least_busy_is_first() {
+    let config = config(json!({"m": {"strategy": "least_busy", "targets": [
+        {"provider": "a", "weight": 4}, {"provider": "b"}, {"provider": "c"}
+    ]}}));
+    let board = Board::default();
+    for (provider, busy) in [("a", 3), ("b", 1), ("c", 2)] {
+        (0..busy).for_each(|_| change(&config, &board, provider, |health| health.begins(1000)));
+    }
+    // 3/4, 1, 2 requests for each unit of weight.
+    assert_eq!(providers(&config, "m", &board, 1000, 5), "abc");
+}
+
+#[test]
+fn what_sticks_goes_to_the_same_target_and_moves_only_for_a_new_one() {
+    let first = |config: &Config, sticky: u64| {
+        let board = Board::default();
+        let at =
+            |seed| line(&planned(config, "m", &Asked { board: &board, now: 0, seed, sticky: Some(sticky) }).unwrap());
+        assert_eq!(at(1), at(2));
+        at(1).chars().next().unwrap()
+    };
+    let (before, after) = (equals("abcd", "sticky"), equals("abcde", "sticky"));
+    let mut moved = 0;
+    let mut counts: BTreeMap<char, u32> = BTreeMap::new();
+    for sticky in 0..10_000 {
+        let (old, new) = (first(&before, sticky), first(&after, sticky));
+        *counts.entry(new).or_default() += 1;
+        if old != new {
+            assert_eq!(new, 'e');
+            moved += 1;
+        }
+    }
+    // A fifth of 10,000, give or take five standard deviations.
+    for count in counts.values().chain([&moved]) {
+        assert!((1800..2200).contains(count), "{counts:?}, {moved}");
+    }
+}
+
+#[test]
+fn refusals_have_lists_of_their_own() {
+    let config = config(json!({
+        "m": {"targets": [{"provider": "a"}, {"provider": "b", "weight": 0}], "context_window_fallbacks": ["long"],
+              "content_policy_fallbacks": ["free"], "retries": {"rate_limited": 0, "timeout": 1}},
+        "long": {"targets": [{"provider": "c"}, {"provider": "a", "model": "m"}], "fallbacks": ["free"]},
+        "free": {"targets": [{"provider": "d"}]},
+    }));
+    let fresh = planned(&config, "m", &Asked { board: &Board::default(), now: 0, seed: 1, sticky: None }).unwrap();
+    assert_eq!((line(&fresh).as_str(), fresh.most_attempts()), ("ab", 4));
+    let after = |causes: &[Cause]| {
+        let (mut plan, mut way) = (fresh.clone(), String::new());
+        for cause in causes {
+            way += &plan.begin(0).unwrap().provider;
+            if !plan.fail(*cause) {
+                return way;
+            }
+        }
+        way + "+" + plan.next_provider().unwrap()
+    };
+    assert_eq!(after(&[Cause::ServerError]), "a+b");
+    assert_eq!(after(&[Cause::ServerError, Cause::ServerError]), "ab");
+    // Not to `a` again, which has refused it.
+    assert_eq!(after(&[Cause::ContextWindow]), "a+c");
+    assert_eq!(after(&[Cause::ContextWindow, Cause::ServerError]), "ac+d");
+    assert_eq!(after(&[Cause::ContextWindow, Cause::ContextWindow]), "ac");
+    assert_eq!(after(&[Cause::ContentPolicy, Cause::Overloaded]), "ad");
+    assert_eq!(after(&[Cause::RateLimited]), "a");
+    assert_eq!(after(&[Cause::Timeout]), "a+b");
+    assert_eq!(after(&[Cause::BadRequest]), "a");
+}
+
+#[test]
+fn what_envoy_tries_again_by_itself_is_judged_by_the_next_attempt() {
+    let config = config(
+        json!({"m": {"targets": [{"provider": "a"}, {"provider": "b"}, {"provider": "c"}], "retries": {"timeout": 0}}}),
+    );
+    let asked = Asked { board: &Board::default(), now: 0, seed: 1, sticky: None };
+    let mut plan = Plan { patience: 1000, ..planned(&config, "m", &asked).unwrap() };
+    assert_eq!(plan.given_up(0), None);
+    let first = plan.begin(50).unwrap();
+    assert_eq!(plan.given_up(60).map(|(hop, cause)| (hop.clone(), cause)), Some((first, Cause::Connection)));
+    let second = plan.begin(60).unwrap();
+    assert_eq!(plan.given_up(1060).map(|(hop, cause)| (hop.clone(), cause)), Some((second, Cause::Timeout)));
+    // No attempt is to follow a timeout; and where none is left, none can.
+    assert_eq!(plan.clone().begin(1060).unwrap_err().cause, Cause::Timeout);
+    plan.begin(70).unwrap();
+    assert_eq!(plan.begin(80).unwrap_err().cause, Cause::Connection);
+}

@@ -1,0 +1,77 @@
+//! Which of a model's targets gets the first attempt, which the second, and so on.
+
+use core::cmp::Ordering;
+
+use super::order::{Ask, Candidate};
+use super::random::Random;
+use crate::config::{Model, Strategy};
+
+/// Of a hundred requests of the strategy `latency`, so many go by weight: else a target that was slow once would never be
+/// measured again while others are fast.
+const EXPLORE: u64 = 5;
+
+/// Arranges the targets of one model. Lower orders come first; within one, the model's strategy decides, and what has
+/// weight 0 comes last.
+pub(super) fn arrange(targets: &mut Vec<Candidate<'_>>, model: &Model, ask: &Ask<'_>, random: &mut Random) {
+    by_weight(targets, random);
+    match model.strategy {
+        Strategy::Weighted | Strategy::Cheapest => {}
+        Strategy::Latency if random.below(100) < EXPLORE => {}
+        Strategy::Latency => targets.sort_by_key(|it| bucket(it.health.slowness(ask.now))),
+        Strategy::LeastBusy => targets.sort_by(|one, other| busier(one, other, ask.now)),
+        Strategy::Sticky => {
+            if let Some(sticky) = ask.sticky {
+                targets.sort_by(|one, other| draw(one, sticky).total_cmp(&draw(other, sticky)));
+            }
+        }
+    }
+    targets.sort_by_key(|it| (it.target.order, it.target.weight == 0));
+}
+
+/// Draws without putting back, so that every place in the order goes by weight.
+fn by_weight(targets: &mut Vec<Candidate<'_>>, random: &mut Random) {
+    let mut order = Vec::with_capacity(targets.len());
+    while !targets.is_empty() {
+        let total: u64 = targets.iter().map(|it| u64::from(it.target.weight)).sum();
+        let mut point = random.below(total);
+        let drawn = targets.iter().position(|it| {
+            let weight = u64::from(it.target.weight);
+            let hit = point < weight;
+            point = point.saturating_sub(weight);
+            hit
+        });
+        order.push(targets.remove(drawn.unwrap_or(0)));
+    }
+    *targets = order;
+}
+
+/// Numbers within some ten percent of each other are the same, so that weights decide between equals.
+fn bucket(slowness: u64) -> u32 {
+    let Some(exponent) = slowness.checked_ilog2() else { return 0 };
+    let eighths = (slowness << (63 - exponent) >> 60) & 7;
+    exponent * 8 + eighths as u32 + 1
+}
+
+/// Requests in flight for each unit of weight.
+fn busier(one: &Candidate<'_>, other: &Candidate<'_>, now: u64) -> Ordering {
+    let load = |it: &Candidate<'_>| u64::from(it.health.in_flight(now));
+    let weight = |it: &Candidate<'_>| u64::from(it.target.weight.max(1));
+    (load(one) * weight(other)).cmp(&(load(other) * weight(one)))
+}
+
+/// Weighted rendezvous: the lowest wins, a target added takes only what it wins itself.
+/// Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
+fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
+    let hash = hash(sticky, it.id.as_bytes());
+    // From 0 (not included) to 1.
+    let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
+    -uniform.ln() / f64::from(it.target.weight.max(1))
+}
+
+/// FNV-1a, mixed at its end, as it spreads its last bytes little.
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    Random::new(hash).next()
+}
