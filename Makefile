@@ -39,7 +39,7 @@ run: setup build ## serve, from nothing: make run CONFIG=gateway.yaml
 
 .PHONY: test
 test: ## everything CI runs, each step with its time
-	@MAKE="$(MAKE)" tests/setup/steps setup lint build test-native test-wasm test-sdk
+	@MAKE="$(MAKE)" tests/setup/steps setup lint build test-native test-wasm test-schemas test-sdk
 
 .PHONY: test-native
 test-native: setup build ## the Rust tests: core, module on a small host, real Envoy
@@ -48,6 +48,11 @@ test-native: setup build ## the Rust tests: core, module on a small host, real E
 .PHONY: test-wasm
 test-wasm: ## the core on wasm32, in Node
 	@tests/setup/wasm-tests
+
+.PHONY: test-schemas
+test-schemas: ## translated requests against the schemas of the providers' own SDKs
+	@tests/setup/install prerequisites schemas
+	@tests/setup/schema-tests
 
 .PHONY: test-sdk
 test-sdk: setup build ## SDKs of Python and Node as clients of the running gateway

@@ -18,6 +18,19 @@ pub const RETRY_HEADER: &str = "x-gateway-retry";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
 
+/// The key in the dynamic metadata of Envoy's `gcp_authn` under which it puts an access token.
+pub const GCP_TOKEN_KEY: &str = "token";
+/// The property that is that token, its path joined as the host has it.
+pub const GCP_TOKEN: &str = "metadata\0filter_metadata\0envoy.filters.http.gcp_authn\0token";
+
+/// Begins the name of [`credential`].
+pub const CREDENTIAL_PREFIX: &str = "x-gateway-credential-";
+/// The request header in which Envoy tells the module the credential of `provider`, out of a file. It never leaves Envoy. Each provider
+/// has its own, so that none is ever taken for another's.
+pub fn credential(provider: &str) -> String {
+    format!("{CREDENTIAL_PREFIX}{}", provider.to_ascii_lowercase())
+}
+
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";
 /// Stands before a provider's name in the root id of the filter in its cluster.

@@ -49,7 +49,7 @@ gateway.yaml:2: workers: expected a whole number, found text; write it without q
 gateway.yaml:3: timeout: unknown key `timeout`; did you mean `timeouts`?
 gateway.yaml:3: timeouts.idle: expected a duration such as `500ms`, `3s` or `5m`, found a number
 gateway.yaml:4: body_limit: expected a size such as `512KiB` or `32MiB`
-gateway.yaml:6: providers.openai.api_key: expected `${NAME}` of an environment variable; a key itself must not stand here
+gateway.yaml:6: providers.openai.api_key: expected `${NAME}` of an environment variable, or `{ file: PATH }`; a key itself must not stand here
 gateway.yaml:6: providers.openai.kind: unknown kind `openia`; did you mean `openai`?
 gateway.yaml:7: providers.anthropic.kind: missing. What it speaks; one of the kinds listed in README.
 gateway.yaml:9: providers.anthropic.base_ulr: unknown key `base_ulr`; did you mean `base_url`?
@@ -131,6 +131,9 @@ providers:
   address: { kind: openai, base_url: "https://[2001:db8::1]/v1" }
   signed: { kind: bedrock, region: eu-west-1 }
   keyed: { kind: bedrock, region: eu-west-2, api_key: "${TEST_KEY_TWO}" }
+  filed: { kind: anthropic, api_key: { file: "FOLDER/key" } }
+  tokens: { kind: vertex, project: p, region: global, api_key: gcp }
+  more-tokens: { kind: vertex, project: p, region: eu, api_key: gcp }
 models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }
   gpt-4o: { targets: [{ provider: openai }], fallbacks: [claude] }
@@ -142,7 +145,8 @@ models:
 fn envoy_accepts_what_is_rendered_and_no_secret_is_in_it() {
     let (Some(envoy), Some(module)) = (envoy(), module()) else { return };
     let folder = Folder::new("render");
-    folder.write("gateway.yaml", EVERY_KIND_OF_CLUSTER);
+    folder.write("gateway.yaml", &EVERY_KIND_OF_CLUSTER.replace("FOLDER", folder.path().to_str().unwrap()));
+    folder.write("key", "sk-secret-three");
     let render = |further: &[&str]| {
         let mut render = command(folder.path());
         render.env("TEST_KEY_ONE", "sk-secret-one").env("TEST_KEY_TWO", "sk-secret-two");

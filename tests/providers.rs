@@ -246,6 +246,51 @@ fn every_native_kind_embeds_from_end_to_end() {
 }
 
 #[test]
+fn the_model_decides_what_vertex_speaks() {
+    let (address, seen) = serve(|case| {
+        let folder = vectors("vertex", case);
+        match fs::read(folder.join("response.json")) {
+            Ok(answer) => ("application/json".to_owned(), answer),
+            Err(_) => ("text/event-stream".to_owned(), fs::read(folder.join("stream.in")).unwrap()),
+        }
+    });
+    let gateway = Gateway::start(&format!(
+        r#"
+workers: 1
+forward_headers: [x-canned]
+providers:
+  vertex: {{ kind: vertex, project: p, region: global, api_key: "${{MOCK_KEY}}", base_url: "http://{address}" }}
+models:
+  claude: {{ targets: [{{ provider: vertex, model: claude-haiku-4-5@20251001 }}] }}
+  llama: {{ targets: [{{ provider: vertex, model: meta/llama-3.3-70b-instruct-maas }}] }}
+"#
+    ));
+    for (model, stream, case, path) in [
+        ("claude", false, "claude-tools", "publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict"),
+        ("claude", true, "claude-stream", "publishers/anthropic/models/claude-haiku-4-5@20251001:streamRawPredict"),
+        ("llama", false, "openapi", "endpoints/openapi/chat/completions"),
+    ] {
+        let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "good day"}]});
+        let answer = chat(&gateway, &[("x-canned", case)], &body);
+        assert_eq!((answer.status, answer.header("x-gateway-provider")), (200, Some("vertex")), "{answer:?}");
+        let got = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(got.path, format!("/v1/projects/p/locations/global/{path}"));
+        let sent: Value = serde_json::from_slice(&got.body).unwrap();
+        let (version, named) = (sent.get("anthropic_version").is_some(), sent.get("model").is_some());
+        assert_eq!((version, named), (model == "claude", model == "llama"), "{sent}");
+        if stream {
+            assert!(answer.text().contains("Hello"), "{answer:?}");
+            assert_eq!(answer.events().last(), Some(&"[DONE]"));
+        } else {
+            let expected = fs::read(vectors("vertex", case).join("client.json")).unwrap();
+            let expected: Value = serde_json::from_slice(&expected).unwrap();
+            assert_eq!(answer.json()["choices"], expected["choices"]);
+        }
+    }
+    gateway.assert_sound();
+}
+
+#[test]
 fn embeddings_go_where_they_are_offered() {
     const ANSWER: &str = r#"{"object":"list","data":[{"index":0,"embedding":[0.10,-2e-3]}],"model":"up","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
     let (address, seen) = serve(|_| ("application/json".to_owned(), ANSWER.as_bytes().to_vec()));

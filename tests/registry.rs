@@ -79,7 +79,7 @@ fn readme_says_which_native_kinds_have_embeddings() {
             Speech::Native(_) => Some(kind.embedder().is_some()),
         };
         let said = row.map(|row| !row.contains("| has none |"));
-        let offers = expected.map(|_| kind.offers(Operation::Embeddings));
+        let offers = expected.map(|_| kind.offers(Operation::Embeddings, "m"));
         (said != expected || offers != expected)
             .then(|| format!("its embeddings: {expected:?}, and README says {said:?}"))
     });

@@ -187,6 +187,7 @@ fn no_registry_but_the_public_one_is_named() {
     assert!(!root().join(".cargo").exists(), "a mirror is the machine's business");
     let mut texts = files("tests/setup");
     texts.extend(files("tests/sdk"));
+    texts.extend(files("tests/schemas"));
     texts.extend(files(".ci"));
     texts.extend(
         ["Cargo.toml", "Makefile", "README.md"]

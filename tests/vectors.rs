@@ -99,19 +99,20 @@ impl Case<'_> {
             response.iter().for_each(|response| self.replay_vectors(kind, response, encoding));
             return;
         }
+        let speech = kind.speech_to(model);
         if let Some(request) = request {
             self.replay_request(kind, &request, model);
         }
         if let Some(response) = response {
-            self.replay_response(kind, &response, &envelope);
+            self.replay_response(kind, speech, &response, &envelope);
         }
         if let Some(stream) = stream {
             let binary = |translator: &dyn Translator| translator.is_stream("application/vnd.amazon.eventstream");
-            let framed = match kind.speech() {
+            let framed = match speech {
                 Speech::Native(translator) if binary(translator) => frames(&stream),
                 _ => stream.into_bytes(),
             };
-            self.replay_stream(kind, &framed, &envelope);
+            self.replay_stream(kind, speech, &framed, &envelope);
         }
         if let Some(error) = error {
             let error = parse(&error);
@@ -180,10 +181,10 @@ impl Case<'_> {
         }
     }
 
-    fn replay_response(&mut self, kind: &dyn Kind, response: &str, envelope: &Envelope<'_>) {
+    fn replay_response(&mut self, kind: &dyn Kind, speech: Speech, response: &str, envelope: &Envelope<'_>) {
         let document = Document::parse(response.as_bytes()).unwrap();
         let mut out = String::new();
-        let result = match kind.speech() {
+        let result = match speech {
             Speech::Native(translator) => {
                 translator.answer(&document).map(|answer| openai::answer(&answer, envelope, &mut out))
             }
@@ -198,18 +199,19 @@ impl Case<'_> {
         }
     }
 
-    fn replay_stream(&mut self, kind: &dyn Kind, stream: &[u8], envelope: &Envelope<'_>) {
-        let whole = decode(kind, std::iter::once(stream), envelope);
+    fn replay_stream(&mut self, kind: &dyn Kind, speech: Speech, stream: &[u8], envelope: &Envelope<'_>) {
+        let decode = |chunks: &mut dyn Iterator<Item = &[u8]>| decode(kind, speech, chunks, envelope);
+        let whole = decode(&mut std::iter::once(stream));
         self.expect("stream.out", &whole);
         if let Err(what) = check_stream(&whole) {
             self.fail("stream.out", &what);
         }
-        if decode(kind, stream.chunks(1), envelope) != whole {
+        if decode(&mut stream.chunks(1)) != whole {
             self.fail("stream.in", "something else comes out byte by byte");
         }
         for at in 0..stream.len() {
             let (first, second) = stream.split_at(at);
-            if decode(kind, [first, second].into_iter(), envelope) != whole {
+            if decode(&mut [first, second].into_iter()) != whole {
                 self.fail("stream.in", &format!("something else comes out when it is cut at byte {at}"));
                 break;
             }
@@ -259,7 +261,7 @@ impl Case<'_> {
 
 /// What the provider gets for a request.
 fn said(kind: &dyn Kind, document: &Document<'_>, model: &str, out: &mut String) -> Result<Dropped, Error> {
-    match kind.speech() {
+    match kind.speech_to(model) {
         Speech::Native(translator) => translator.request(&openai::request(document)?, &Target::new(model), out),
         Speech::OpenAi => Ok(splice::request(document, &Facts::read(document)?, model, kind.differences(), out)),
     }
@@ -283,8 +285,13 @@ fn frames(lines: &str) -> Vec<u8> {
 }
 
 /// What the client sees of a stream whose bytes come in these chunks.
-fn decode<'c>(kind: &dyn Kind, chunks: impl Iterator<Item = &'c [u8]>, envelope: &Envelope<'_>) -> String {
-    match kind.speech() {
+fn decode<'c>(
+    kind: &dyn Kind,
+    speech: Speech,
+    chunks: impl Iterator<Item = &'c [u8]>,
+    envelope: &Envelope<'_>,
+) -> String {
+    match speech {
         Speech::Native(translator) => translate(translator, chunks, envelope),
         Speech::OpenAi => follow(kind, chunks, envelope),
     }

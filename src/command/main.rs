@@ -94,13 +94,20 @@ fn render_command(file: &Path, out: Option<&Path>, module: Option<PathBuf>) -> O
     let loaded = load::load(file).map_err(|mistakes| mistakes.to_string())?;
     let module = tools::module_to_render(module);
     let authorities = render::authorities();
-    let render =
-        render::Render { file: &loaded.file, config: &loaded.config, module: &module, authorities: &authorities };
+    let metadata = render::secrets::metadata_host();
+    let render = render::Render {
+        file: &loaded.file,
+        config: &loaded.config,
+        module: &module,
+        authorities: &authorities,
+        metadata: &metadata,
+        secrets: None,
+    };
     match out {
         None => print(&render.static_bootstrap()),
         Some(folder) => {
             let files = render::Files::create(folder)?;
-            files.write_all(&render, "1")?;
+            files.write_all(&render::Render { secrets: Some(files.folder()), ..render }, "1")?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -112,8 +119,12 @@ fn run_command(
     module: Option<PathBuf>,
     envoy: Option<PathBuf>,
 ) -> Outcome {
-    let parts =
-        run::Parts { module: tools::module(module)?, envoy: tools::envoy(envoy)?, authorities: render::authorities() };
+    let parts = run::Parts {
+        module: tools::module(module)?,
+        envoy: tools::envoy(envoy)?,
+        authorities: render::authorities(),
+        metadata: render::secrets::metadata_host(),
+    };
     run::run(file, addresses, parts)
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 
-use super::file::{File, ProviderFile, SecretRef};
+use super::file::{File, ProviderFile};
 use super::keys::Keys;
 use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Models};
+use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::providers::{self, Kind, Settings};
@@ -199,13 +200,10 @@ impl Check<'_> {
         if name.is_empty() || !name.bytes().all(allowed) {
             self.mistake(&path, "a provider's name may have letters, digits, `-`, `_` and `.` only");
         }
-        if file.api_key.as_ref().is_some_and(|key| key.variable().is_none()) {
-            self.mistake(
-                format!("{path}.api_key"),
-                "expected `${NAME}` of an environment variable; a key itself must not stand here",
-            );
-        }
         let kind = providers::find(&file.kind);
+        if let Some(key) = &file.api_key {
+            self.secret(&format!("{path}.api_key"), key, kind);
+        }
         if kind.is_none() {
             let known = providers::KINDS.iter().map(|kind| kind.name());
             self.mistake(format!("{path}.kind"), unknown("kind", &file.kind, known));
@@ -213,6 +211,27 @@ impl Check<'_> {
         let settings = self.settings(&path, file, kind);
         let servers = self.servers(&path, file, kind, &settings);
         Some(Provider { name: name.to_owned(), kind: kind?, api_key: file.api_key.clone(), servers, settings })
+    }
+
+    fn secret(&mut self, path: &str, secret: &SecretRef, kind: Option<&dyn Kind>) {
+        let plain = |byte: u8| byte != b'/' && !byte.is_ascii_control();
+        match secret.file() {
+            Some(file) if !file.starts_with('/') || !file.bytes().next_back().is_some_and(plain) => {
+                let message = "expected the absolute path of a file: `{ file: /run/secrets/key }`";
+                self.mistake(format!("{path}.file"), message);
+            }
+            Some(_) => {}
+            None if secret.is_gcp() => {
+                if let Some(kind) = kind.filter(|kind| !kind.takes_gcp_tokens()) {
+                    self.mistake(path, format!("the kind `{}` does not take access tokens of Google's", kind.name()));
+                }
+            }
+            None if secret.variable().is_none() => self.mistake(
+                path,
+                "expected `${NAME}` of an environment variable, or `{ file: PATH }`; a key itself must not stand here",
+            ),
+            None => {}
+        }
     }
 
     /// Each becomes part of a host name or of a path.
@@ -255,10 +274,7 @@ impl Check<'_> {
                 file.base_urls.iter().enumerate().map(|(index, url)| (path(index), url.as_str())).collect()
             }
         };
-        let own = kind.and_then(Kind::base_url).map(|url| {
-            let url = url.replace("{region}", settings.region.as_deref().unwrap_or_default());
-            url.replace("{project}", settings.project.as_deref().unwrap_or_default())
-        });
+        let own = kind.and_then(|kind| kind.home(settings));
         match (&own, given.is_empty()) {
             (Some(own), true) => given.push((format!("{path}.kind"), own)),
             (None, true) if kind.is_some() => {
@@ -376,6 +392,8 @@ mod tests {
             "timeouts": {"idle": "0s"},
             "providers": {
                 "a": {"kind": "openia", "api_key": "sk-secret"},
+                "a2": {"kind": "openai", "api_key": {"file": "key"}},
+                "a3": {"kind": "openai", "api_key": "gcp"},
                 "b b": {"kind": "openai", "base_url": "ftp://x", "base_urls": ["http://y"]},
                 "c": {"kind": "openai", "base_urls": ["http://x/v1", "http://x/v2"]}
             },
@@ -395,6 +413,8 @@ mod tests {
                 ("timeouts.idle", "more than 0"),
                 ("providers.a.api_key", "environment variable"),
                 ("providers.a.kind", "did you mean `openai`"),
+                ("providers.a2.api_key.file", "absolute path"),
+                ("providers.a3.api_key", "does not take access tokens"),
                 ("providers.b b", "letters, digits"),
                 ("providers.b b.base_urls", "not both"),
                 ("providers.b b.base_url", "http://"),

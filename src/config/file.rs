@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::KeyFile;
 use super::limits::LimitFile;
 use super::policy::Strategy;
+use super::secret::SecretRef;
 use super::units::{Bytes, Duration};
 use crate::facts::Facts;
 use crate::price::Override;
@@ -80,7 +81,8 @@ pub struct ProviderFile {
     /// What it speaks; one of the kinds listed in README.
     #[cfg_attr(not(target_family = "wasm"), schemars(extend("enum" = kinds())))]
     pub kind: String,
-    /// The credential, as `${NAME}` of an environment variable of the Envoy process. None: requests carry none.
+    /// Where the credential is: `${NAME}` of an environment variable of Envoy, `{ file: PATH }`, or for Vertex `gcp`. None:
+    /// requests carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
     /// Where it is, for example `https://api.openai.com/v1`. Default: where the kind is.
@@ -278,21 +280,6 @@ pub struct BreakerFile {
 impl BreakerFile {
     fn is_default(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// `${NAME}`: the environment variable that holds a secret. A secret's value never stands in configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct SecretRef(pub String);
-
-impl SecretRef {
-    /// The variable's name, or `None` if this is not `${NAME}` with a name of letters, digits and `_`.
-    pub fn variable(&self) -> Option<&str> {
-        let name = self.0.strip_prefix("${")?.strip_suffix('}')?;
-        let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        (valid && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
     }
 }
 

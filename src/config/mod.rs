@@ -10,17 +10,17 @@ mod keys;
 mod limits;
 mod models;
 mod policy;
+mod secret;
 mod suggest;
 mod units;
 
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
-pub use self::file::{
-    Abilities, BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts,
-};
+pub use self::file::{Abilities, BreakerFile, File, ModelFile, Module, Position, ProviderFile, TargetFile, Timeouts};
 pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
 pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
+pub use self::secret::{SecretFile, SecretRef};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};

@@ -3,6 +3,7 @@
 //! only the gateway has to say.
 
 use super::step::Headers;
+use crate::names;
 
 /// Of a request, besides what the operator names. `:method` and the like are how Envoy has the request line.
 const TO_PROVIDER: &[&str] = &[
@@ -37,7 +38,9 @@ pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
             None => name == rule,
         })
     };
-    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name))
+    // What Envoy has told only the module, however wide the operator's rule is.
+    let is_secret = |name: &str| name.starts_with(names::CREDENTIAL_PREFIX);
+    keep(headers, |name| !is_secret(name) && (TO_PROVIDER.contains(&name) || is_named(name)))
 }
 
 /// What of `headers` a client gets.
@@ -77,8 +80,9 @@ mod tests {
             "x-tenant-id",
             "x-mock",
             "x-mock-openai",
+            "x-gateway-credential-openai",
         ]);
-        let named = ["x-tenant".to_owned(), "x-mock*".to_owned()];
+        let named = ["x-tenant".to_owned(), "x-mock*".to_owned(), "x-gateway-cred*".to_owned()];
         assert_eq!(
             names(to_provider(request, &named)),
             [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]

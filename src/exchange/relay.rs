@@ -32,9 +32,9 @@ struct Translation {
 }
 
 impl Relay {
-    /// For an answer of a provider of this `kind`.
-    pub fn new(kind: &'static dyn Kind, envelope: &Envelope<'_>) -> Self {
-        let way = match kind.speech() {
+    /// For an answer in this `speech` of a provider of this `kind`.
+    pub fn new(kind: &'static dyn Kind, speech: Speech, envelope: &Envelope<'_>) -> Self {
+        let way = match speech {
             Speech::OpenAi => Way::Splice(splice::Stream::new(envelope.model, envelope.include_usage)),
             Speech::Native(translator) => Way::Translate(Translation {
                 decoder: translator.stream(),

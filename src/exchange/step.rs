@@ -149,7 +149,8 @@ pub trait Host: Shared {
     /// All of them.
     fn headers(&self) -> Headers;
 
-    /// A property that a machine set, on this stream or, for an attempt, on its request.
+    /// A property that a machine set, on this stream or, for an attempt, on its request; or one of Envoy's own, the parts of
+    /// its path joined by NULs.
     fn property(&self, name: &str) -> Option<Vec<u8>>;
 
     /// The address that the request comes from, without a port.

@@ -27,7 +27,7 @@ impl Kind for Vendor {
     }
 
     /// Not all of them have all of it; where one has not, its own 404 says so, and the next target is tried.
-    fn offers(&self, _operation: Operation) -> bool {
+    fn offers(&self, _operation: Operation, _model: &str) -> bool {
         true
     }
 
@@ -130,11 +130,15 @@ pub static VENDORS: [Vendor; 25] = [
                 "functions",
                 "logit_bias",
                 "modalities",
+                "moderation",
                 "prompt_cache_retention",
+                "provider",
+                "reasoning",
                 "safety_identifier",
                 "store",
                 "stream_options",
                 "thinking",
+                "usage",
                 "user",
                 "verbosity",
                 "web_search_options",
@@ -145,9 +149,12 @@ pub static VENDORS: [Vendor; 25] = [
                 ("dimensions", "output_dimension"),
             ],
             message_refuses: &[
+                "cache_control",
                 "name",
+                "reasoning",
                 "reasoning_content",
                 "reasoning_details",
+                "thinking_blocks",
                 "refusal",
                 "annotations",
                 "audio",

@@ -14,6 +14,7 @@ pub mod openai;
 mod others;
 mod pieces;
 mod structured;
+mod vertex;
 
 use core::fmt::Debug;
 
@@ -34,8 +35,14 @@ const FILES: &[&dyn Kind] = &[
     &cohere::Cohere,
     &gemini::Gemini,
     &ollama::Ollama,
-    &gemini::Vertex,
+    &VERTEX,
 ];
+
+/// Vertex has models of others in their own languages; these are the ones that it knows how to speak to.
+static VERTEX: vertex::Vertex = vertex::Vertex {
+    google: vertex::Publisher { translator: &gemini::VERTEX, embedder: Some(&gemini::OnVertex), error: gemini::error },
+    anthropic: vertex::Publisher { translator: &anthropic::VERTEX, embedder: None, error: anthropic::error },
+};
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();
@@ -65,13 +72,19 @@ pub trait Kind: Sync + Debug {
     /// Where it is unless the operator says otherwise; `None` if only the operator can know.
     fn base_url(&self) -> Option<&'static str>;
 
+    /// The same with what the operator has said: `{region}` and `{project}` stand for settings.
+    fn home(&self, settings: &Settings) -> Option<String> {
+        let url = self.base_url()?.replace("{region}", settings.region.as_deref().unwrap_or_default());
+        Some(url.replace("{project}", settings.project.as_deref().unwrap_or_default()))
+    }
+
     /// What it has to be told in configuration besides; see [`Settings`].
     fn settings(&self) -> &'static [Setting] {
         &[]
     }
 
-    /// Whether it can be asked for this.
-    fn offers(&self, operation: Operation) -> bool {
+    /// Whether the model can be asked for this.
+    fn offers(&self, operation: Operation, _model: &str) -> bool {
         match operation {
             Operation::Chat => true,
             Operation::Embeddings => self.embedder().is_some(),
@@ -85,6 +98,11 @@ pub trait Kind: Sync + Debug {
     /// The header that carries the credential `key`: name and value.
     fn credential(&self, key: &str) -> (&'static str, String);
 
+    /// Whether access tokens of Google's metadata server are credentials.
+    fn takes_gcp_tokens(&self) -> bool {
+        false
+    }
+
     /// Headers that every request needs besides: names and values.
     fn headers(&self, _target: &Target<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -97,6 +115,11 @@ pub trait Kind: Sync + Debug {
 
     /// What it speaks.
     fn speech(&self) -> Speech;
+
+    /// What it speaks to a model, where that is not the same for all.
+    fn speech_to(&self, _model: &str) -> Speech {
+        self.speech()
+    }
 
     /// How it is asked for embeddings, if that is not in OpenAI's dialect.
     fn embedder(&self) -> Option<&'static dyn Embedder> {

@@ -82,6 +82,23 @@ pub fn length(text: &Str<'_>) -> u64 {
     text.decode().chars().count() as u64
 }
 
+/// A name as one segment of a path: `pchar` of RFC 3986, without `%`, `/` and what has a meaning here, `:`.
+pub fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            let digits = [byte >> 4, byte & 15].into_iter();
+            out.extend(
+                digits.filter_map(|digit| char::from_digit(digit.into(), 16)).map(|digit| digit.to_ascii_uppercase()),
+            );
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Input, Schema, Trimmed};

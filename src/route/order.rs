@@ -115,7 +115,7 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan,
 
 /// Why this target is not asked; `None` if it is.
 fn unfit(config: &Config, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
-    if !config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation)) {
+    if !config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation, &target.model)) {
         return Some(Unfit::Operation);
     }
     if !ask.key.is_none_or(|key| key.may_reach(&target.provider)) {

@@ -102,11 +102,20 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
             )?)
         }
         Position::Single => {
+            // The header that a file's content comes in is a client's to set where no route takes it away.
+            if let Some(provider) = config.providers.values().find(|provider| is_in_file(provider)) {
+                let name = &provider.name;
+                return Err(vec![format!("config.providers.{name}.api_key: position single does not know files")]);
+            }
             let named = |(name, provider): (&String, &Provider)| Ok((name.clone(), upstream(provider)?));
             let upstreams = config.providers.iter().map(named).collect::<Result<_, Vec<String>>>()?;
             Role::Single(Rc::new(config), Rc::new(upstreams))
         }
     })
+}
+
+fn is_in_file(provider: &Provider) -> bool {
+    provider.api_key.as_ref().is_some_and(|key| key.file().is_some())
 }
 
 fn describe(mistake: &Mistake) -> String {

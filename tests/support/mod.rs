@@ -24,8 +24,13 @@ pub struct Process {
 impl Process {
     /// The command.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The command, with more in its environment.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-gateway"));
-        command.args(arguments).env("MOCK_KEY", "sk-mock-key");
+        command.args(arguments).env("MOCK_KEY", "sk-mock-key").envs(variables.iter().copied());
         Self::spawn(command)
     }
 
@@ -137,11 +142,16 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it on `config`, to which the addresses are added, and waits until it serves.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let file = folder.0.join("gateway.yaml");
         let (address, admin) = (free_address(), free_address());
         std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
-        let mut process = Process::start(&["run", file.to_str().unwrap()]);
+        let mut process = Process::start_with(&["run", file.to_str().unwrap()], variables);
         let url = format!("http://{address}/v1/models");
         process.wait_for("the gateway to serve", |_| ureq::get(&url).call().ok());
         Self { process, address, admin, file, _folder: folder }

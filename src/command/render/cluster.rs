@@ -6,7 +6,7 @@ use model_gateway::config::{BaseUrl, Provider};
 use model_gateway::providers::Signing;
 use serde_json::{Value, json};
 
-use super::{Render, extension, host_and_port, typed, wasm};
+use super::{Render, extension, host_and_port, secrets, typed, wasm};
 
 /// The cluster of `provider`, which has its name.
 pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
@@ -79,10 +79,11 @@ fn filters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
     let codec =
         extension("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
     let module = wasm::provider(render, &provider.name);
-    match provider.kind.signing() {
-        Signing::Aws(service) if provider.api_key.is_none() => vec![module, aws_signing(service, provider), codec],
-        _ => vec![module, codec],
-    }
+    let signing = match provider.kind.signing() {
+        Signing::Aws(service) if provider.api_key.is_none() => Some(aws_signing(service, provider)),
+        _ => None,
+    };
+    secrets::injector(render, provider).into_iter().chain([module]).chain(signing).chain([codec]).collect()
 }
 
 /// Signs what the module made of a request, on every attempt anew. Credentials are Envoy's to find: from its environment,

@@ -9,6 +9,7 @@ mod files;
 mod listener;
 mod local_reply;
 mod routes;
+pub mod secrets;
 mod wasm;
 mod yaml;
 
@@ -31,6 +32,10 @@ pub struct Render<'a> {
     pub module: &'a Path,
     /// Where Envoy finds the certificate authorities to trust.
     pub authorities: &'a Path,
+    /// Google's metadata server, `HOST` or `HOST:PORT`.
+    pub metadata: &'a str,
+    /// The folder below which Envoy has files of its own; `None` where all is in one file.
+    pub secrets: Option<&'a Path>,
 }
 
 /// Files that Envoy follows, relative to the folder they are rendered to.
@@ -58,10 +63,15 @@ pub fn authorities() -> std::path::PathBuf {
 impl Render<'_> {
     /// One file with everything.
     pub fn static_bootstrap(&self) -> String {
+        let mut resources = json!({ "listeners": self.listeners(), "clusters": self.clusters() });
+        let secrets: Vec<Value> = secrets::files(self).into_iter().map(secrets::secret).collect();
+        if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
+            members.insert("secrets".to_owned(), secrets.into());
+        }
         yaml::write(&json!({
             "admin": self.admin(),
             "overload_manager": overload(),
-            "static_resources": { "listeners": self.listeners(), "clusters": self.clusters() },
+            "static_resources": resources,
         }))
     }
 
@@ -91,9 +101,10 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's cluster, in the order of their names.
+    /// Every provider's cluster, in the order of their names, and where tokens come from.
     pub fn clusters(&self) -> Vec<Value> {
-        self.config.providers.values().map(|provider| cluster::cluster(self, provider)).collect()
+        let providers = self.config.providers.values().map(|provider| cluster::cluster(self, provider));
+        providers.chain(secrets::wants_gcp(self).then(|| secrets::metadata(self))).collect()
     }
 
     fn admin(&self) -> Value {

@@ -6,17 +6,18 @@ use model_gateway::names;
 use serde_json::{Value, json};
 
 use super::local_reply::error_body;
-use super::{Render, extension, typed};
+use super::{Render, extension, secrets, typed};
 
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
     let mut routes: Vec<Value> = ENDPOINTS.iter().map(|endpoint| route(render, endpoint)).collect();
     routes.push(nowhere());
+    let unwanted: Vec<String> = UNWANTED.iter().map(|&name| name.to_owned()).chain(secrets::headers(render)).collect();
     json!({
         "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
         "virtual_hosts": [{ "name": "gateway", "domains": ["*"], "routes": routes }],
         // Who asks is no provider's business, and what software answers no client's.
-        "request_headers_to_remove": ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"],
+        "request_headers_to_remove": unwanted,
         "response_headers_to_remove": ["server"],
     })
 }
@@ -100,3 +101,6 @@ fn nowhere() -> Value {
 const NEXT_CLUSTER: &str = "next_cluster";
 /// A chunk that arrives before the module can refuse it.
 const SLACK: u64 = 1 << 20;
+/// Of a request, besides where credentials come in.
+const UNWANTED: &[&str] =
+    &["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"];

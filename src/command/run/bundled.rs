@@ -38,7 +38,7 @@ pub fn bundled(mock: SocketAddr, is_set: impl Fn(&str) -> bool) -> Result<Bundle
         if is_set(&variable) {
             told.push(format!("{name}: real, with the key in {variable}"));
             provider.base_url = None;
-            provider.api_key = Some(SecretRef(format!("${{{variable}}}")));
+            provider.api_key = Some(SecretRef::Word(format!("${{{variable}}}")));
         } else {
             told.push(format!("{name}: simulated; set {variable} for the real one"));
             let path = provider.base_url.as_deref().and_then(|url| url.parse().ok()).map(|url: BaseUrl| url.path);

@@ -66,6 +66,9 @@ struct Course {
     encoding: Encoding,
     /// How many tokens the provider says in a header that embeddings took.
     embedded: Option<u64>,
+    /// Why the request went out without the credential that it should have had. The provider is left to refuse it: the next
+    /// target is tried only after an answer of a provider's, and not after one of the gateway's own.
+    unpaid: Option<&'static str>,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }

@@ -6,7 +6,7 @@ use super::super::step::{Host, Step};
 use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
-use crate::config::{Config, Mistake, Provider};
+use crate::config::{Config, Mistake, Provider, SecretRef};
 use crate::dialect::{Edits, Operation};
 use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
@@ -23,11 +23,24 @@ pub struct Upstream {
     kind: &'static dyn Kind,
     authority: String,
     base_path: String,
-    credential: Option<(&'static str, Secret)>,
+    credential: Credential,
     /// Headers of the client that pass besides the usual ones.
     forward_headers: Vec<String>,
     answer_limit: u64,
     settings: Settings,
+}
+
+/// Where the credential is when a request goes out.
+#[derive(Debug)]
+enum Credential {
+    /// There is none.
+    None,
+    /// Here: a header's name and value.
+    Known(&'static str, Secret),
+    /// In a request header of this name, where Envoy has put what is in a file.
+    Header(String),
+    /// In the property [`names::GCP_TOKEN`].
+    Gcp,
 }
 
 /// A header value that is never printed.
@@ -49,14 +62,19 @@ impl Upstream {
         provider: &Provider,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistake> {
-        let credential = match provider.api_key.as_ref().and_then(|key| key.variable()) {
-            None => None,
+        let key = provider.api_key.as_ref();
+        let credential = match key.and_then(|key| key.variable()) {
+            None if key.is_some_and(|key| key.file().is_some()) => {
+                Credential::Header(names::credential(&provider.name))
+            }
+            None if key.is_some_and(SecretRef::is_gcp) => Credential::Gcp,
+            None => Credential::None,
             Some(variable) => {
                 let key = environment(variable).filter(|key| !key.is_empty()).ok_or_else(|| Mistake {
                     path: format!("providers.{}.api_key", provider.name),
                     message: format!("the environment variable {variable} is not set for Envoy"),
                 })?;
-                if !key.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+                if !is_key(key.trim()) {
                     let path = format!("providers.{}.api_key", provider.name);
                     return Err(Mistake {
                         path,
@@ -64,7 +82,7 @@ impl Upstream {
                     });
                 }
                 let (header, value) = provider.kind.credential(key.trim());
-                Some((header, Secret(value)))
+                Credential::Known(header, Secret(value))
             }
         };
         Ok(Self {
@@ -90,6 +108,24 @@ impl Upstream {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The header with the credential, if requests carry one.
+    ///
+    /// # Errors
+    /// They should, and Envoy has found none; what to tell the client.
+    fn credential(&self, host: &dyn Host) -> Result<Option<(&'static str, String)>, &'static str> {
+        let (key, why) = match &self.credential {
+            Credential::None => return Ok(None),
+            Credential::Known(name, Secret(value)) => return Ok(Some((name, value.clone()))),
+            Credential::Header(name) => (host.header(name), NO_FILE),
+            Credential::Gcp => {
+                (host.property(names::GCP_TOKEN).and_then(|token| String::from_utf8(token).ok()), NO_TOKEN)
+            }
+        };
+        // A file commonly ends with a newline.
+        let key = key.as_deref().map(str::trim).filter(|key| !key.is_empty() && is_key(key));
+        key.map(|key| Some(self.kind.credential(key))).ok_or(why)
     }
 }
 
@@ -140,7 +176,7 @@ impl Attempt {
         let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
             return Step::go();
         };
-        match self.say(body, &mut course) {
+        match self.say(host, body, &mut course) {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
@@ -157,7 +193,7 @@ impl Attempt {
         }
     }
 
-    fn say(&self, body: &[u8], course: &mut Course) -> Result<Step, Error> {
+    fn say(&self, host: &dyn Host, body: &[u8], course: &mut Course) -> Result<Step, Error> {
         let (kind, operation) = (self.upstream.kind, course.plan.operation);
         let target = Target {
             operation,
@@ -180,7 +216,7 @@ impl Attempt {
         if operation == Operation::Embeddings {
             course.encoding = openai::embeddings_encoding(&document);
         }
-        let (path, dropped) = match (embedder, kind.speech()) {
+        let (path, dropped) = match (embedder, kind.speech_to(target.model)) {
             (Some(embedder), _) => {
                 let request = openai::embeddings_request(&document)?;
                 course.vectors = Some(request.inputs.len());
@@ -212,13 +248,22 @@ impl Attempt {
         for (name, value) in kind.headers(&target) {
             step.set(name, value);
         }
-        if let Some((name, Secret(value))) = &self.upstream.credential {
+        match self.upstream.credential(host) {
             // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
-            step.headers.push((name, Some(value.clone())));
+            Ok(credential) => step.headers.extend(credential.map(|(name, value)| (name, Some(value)))),
+            Err(why) => course.unpaid = Some(why),
         }
         step.body = Some(out);
         Ok(step)
     }
+}
+
+const NO_FILE: &str = "The gateway has no credential for the provider: its file is empty, or not there.";
+const NO_TOKEN: &str = "The gateway has no credential for the provider: Google's metadata server gave no token.";
+
+/// Whether `key` can be part of a header.
+fn is_key(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether the usage of a stream is not to be asked for.
@@ -244,6 +289,7 @@ impl Course {
             vectors: None,
             encoding: Encoding::Float,
             embedded: None,
+            unpaid: None,
         }
     }
 }

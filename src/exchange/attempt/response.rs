@@ -9,7 +9,7 @@ use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
 use crate::dialect::Operation;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
 use crate::providers::{Failure, Kind, Speech};
@@ -22,7 +22,7 @@ impl Attempt {
             return Step::go();
         };
         course.created = host.now() / 1000;
-        let speech = self.upstream.kind().speech();
+        let speech = self.upstream.kind().speech_to(&course.hop.model);
         course.thoughts = match speech {
             Speech::OpenAi => "",
             Speech::Native(translator) => translator.thoughts(),
@@ -39,7 +39,7 @@ impl Attempt {
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
-            let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
+            let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope()));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
             self.phase = Phase::Collect(course, status);
@@ -148,7 +148,10 @@ impl Attempt {
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
             let (body, name) = (document.as_ref().map(Document::root), course.error_name.as_deref());
-            let error = kind.error(&Failure { status, body, name });
+            let error = match course.unpaid {
+                Some(why) if matches!(status, 401 | 403) => Error::new(Cause::Authentication, why),
+                _ => kind.error(&Failure { status, body, name }),
+            };
             return self.fail(host, course, error);
         }
         let mut out = String::with_capacity(body.len() + 256);
@@ -181,7 +184,7 @@ impl Attempt {
         if course.plan.operation == Operation::Embeddings {
             return embeddings(kind, course, body, out);
         }
-        match kind.speech() {
+        match kind.speech_to(&course.hop.model) {
             Speech::OpenAi if !course.plan.operation.streams() => {
                 let result = course.plan.operation.result();
                 splice::list(body, result, &course.plan.model, |error| classify(kind, error), out)
@@ -221,7 +224,11 @@ impl Attempt {
         } else {
             step.property(names::OUTCOME, names::OVER);
         }
-        verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step);
+        match course.unpaid {
+            // The gateway's own lack, which ends when the credential is there: the target has shown nothing of itself.
+            Some(_) if error.cause == Cause::Authentication => verdict::unknown(host, &course.hop),
+            _ => verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step),
+        }
         step.body = Some(body);
         step
     }

@@ -5,8 +5,8 @@
 use super::super::others::is_made;
 use super::super::pieces::{Input, Trimmed};
 use super::id::Id;
-use super::{THOUGHTS, media};
-use crate::chat::{Message, Part, Request, Role, Text};
+use super::{Language, THOUGHTS, media};
+use crate::chat::{Media, Message, Part, Request, Role, Text};
 use crate::error::Error;
 use crate::json::{Str, Writer};
 
@@ -14,15 +14,19 @@ use crate::json::{Str, Writer};
 ///
 /// # Errors
 /// It cannot: the first part that is in the way.
-pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+pub(super) fn check(messages: &[Message<'_>], language: &Language) -> Result<(), Error> {
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
-        Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
-        part => check_part(part),
+        Part::ToolResult { parts, .. } => parts.iter().try_for_each(|part| check_part(part, language)),
+        part => check_part(part, language),
     })
 }
 
-fn check_part(part: &Part<'_>) -> Result<(), Error> {
+fn check_part(part: &Part<'_>, language: &Language) -> Result<(), Error> {
     match part {
+        Part::Image(media) | Part::Document { media, .. } if !language.addresses && matches!(media, Media::Url(_)) => {
+            let message = "Claude on Vertex AI reads images and documents only as data, not by their address";
+            Err(Error::bad_request(message, "messages"))
+        }
         Part::Audio(_) => Err(Error::bad_request("Anthropic's models do not hear: there is sound in it", "messages")),
         Part::Document { media, .. } => media::check(media),
         _ => Ok(()),

@@ -8,7 +8,7 @@ use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
 use super::models::{self, Model, Sampling, Thinking};
 use super::thinking::Plan;
-use super::{messages, tools};
+use super::{Language, messages, tools};
 use crate::chat::{Format, Request};
 use crate::dialect::says_nothing;
 use crate::error::Error;
@@ -18,9 +18,15 @@ use crate::json::{Str, Value, Writer};
 ///
 /// # Errors
 /// There is something in it that Anthropic has no word for and that cannot be left out.
-pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
-    messages::check(&request.messages)?;
-    let model = models::find(target.model);
+pub(super) fn write(
+    request: &Request<'_>,
+    target: &Target<'_>,
+    language: &Language,
+    out: &mut String,
+) -> Result<Dropped, Error> {
+    messages::check(&request.messages, language)?;
+    let mut model = models::find(target.model);
+    model.schemas &= language.schemas;
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
     drop_made(request, &mut dropped);
@@ -34,7 +40,10 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
         Form::Told(instruction) => (None, None, Some(instruction)),
     };
     Writer::new(out).object(|w| {
-        w.field("model", target.model);
+        match language.version {
+            Some(version) => w.field("anthropic_version", version),
+            None => w.field("model", target.model),
+        }
         w.field("max_tokens", &plan.max_tokens);
         messages::write_system(request, instruction, w);
         messages::write(&request.messages, model.thinking != Thinking::No, w);
@@ -56,7 +65,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
         if let Some(user) = &others.user {
             w.name("metadata").object(|w| w.field("user_id", user));
         }
-        w.field_some("service_tier", &service_tier(request.service_tier.as_ref(), &mut dropped));
+        w.field_some("service_tier", &service_tier(request.service_tier.as_ref(), language, &mut dropped));
         w.field_some("cache_control", &others.cache_control);
         if request.stream {
             w.field("stream", &true);
@@ -190,10 +199,11 @@ fn write_stop(stop: &[Str<'_>], dropped: &mut Dropped, w: &mut Writer<'_>) {
 }
 
 /// <https://platform.claude.com/docs/en/api/service-tiers>
-fn service_tier(tier: Option<&Str<'_>>, dropped: &mut Dropped) -> Option<&'static str> {
+fn service_tier(tier: Option<&Str<'_>>, language: &Language, dropped: &mut Dropped) -> Option<&'static str> {
     match &*tier?.decode() {
-        "auto" | "priority" => Some("auto"),
-        "default" | "standard" | "standard_only" => Some("standard_only"),
+        "auto" | "default" if !language.service_tiers => None,
+        "auto" | "priority" if language.service_tiers => Some("auto"),
+        "default" | "standard" | "standard_only" if language.service_tiers => Some("standard_only"),
         _ => {
             dropped.push("service_tier".to_owned());
             None

@@ -49,7 +49,7 @@ impl Embedder for Gemini {
 
 /// Embeddings of Google's models on Vertex.
 #[derive(Debug)]
-pub(super) struct OnVertex;
+pub(in crate::providers) struct OnVertex;
 
 impl Embedder for OnVertex {
     /// `batchEmbedContents` is in the beta version only.
@@ -100,6 +100,7 @@ impl Embedder for OnVertex {
 
 /// `models/gemini-embedding-001` without what stands before it.
 fn bare(model: &str) -> &str {
+    let model = model.strip_prefix("google/").unwrap_or(model);
     model.rsplit_once("models/").map_or(model, |(_, model)| model)
 }
 

@@ -1,6 +1,6 @@
 //! Requests in the neutral vocabulary, and what Anthropic gets.
 
-use super::super::Anthropic;
+use super::super::OWN;
 use crate::chat::{
     Arguments, Format, Media, Message, Part, Reasoning, Request, Role, ServerTool, Text, Tool, ToolCall, ToolChoice,
     WebSearch,
@@ -19,7 +19,7 @@ const OPUS_5_5: &str = "claude-opus-5-5";
 
 fn write(model: &str, request: &Request<'_>) -> Result<(serde_json::Value, Dropped), Error> {
     let mut out = String::new();
-    let dropped = Anthropic.request(request, &Target::new(model), &mut out)?;
+    let dropped = OWN.request(request, &Target::new(model), &mut out)?;
     Ok((serde_json::from_str(&out).expect(&out), dropped))
 }
 
