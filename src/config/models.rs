@@ -1,5 +1,6 @@
 //! What clients may ask for: models by name, by alias, by pattern, and where they lead. Checked, and found.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::checked::Check;
@@ -66,6 +67,8 @@ pub struct Target {
     pub provider: String,
     /// The provider's name for the model; a `*` in it is what the `*` in the model's name stands for.
     pub model: String,
+    /// Its place in configuration, by which its health is known: provider and model.
+    pub id: String,
     /// Relative share of first attempts.
     pub weight: u32,
     /// The lowest is tried first.
@@ -138,8 +141,8 @@ fn star<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
 
 impl Target {
     /// The provider's name for the model where the `*` of the model's name stands for `star`.
-    pub fn model(&self, star: &str) -> String {
-        if star.is_empty() { self.model.clone() } else { self.model.replacen('*', star, 1) }
+    pub fn model(&self, star: &str) -> Cow<'_, str> {
+        if star.is_empty() { Cow::Borrowed(&self.model) } else { Cow::Owned(self.model.replacen('*', star, 1)) }
     }
 }
 
@@ -324,9 +327,11 @@ impl Check<'_> {
             None => breaker,
             given => self.breaker_for(given),
         };
+        let model = file.model.as_deref().unwrap_or(model);
         Target {
             provider: file.provider.clone(),
-            model: file.model.clone().unwrap_or_else(|| model.to_owned()),
+            model: model.to_owned(),
+            id: format!("{}/{model}", file.provider),
             weight: file.weight.unwrap_or(1),
             order: file.order.unwrap_or(0),
             strict: file.strict.unwrap_or(false),
