@@ -17,6 +17,8 @@ pub const STATE_PREFIX: &str = "wasm.";
 pub const RETRY_HEADER: &str = "x-gateway-retry";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
+/// The cluster that stands in for servers whose names do not resolve. No provider has this name either.
+pub const NO_SERVERS: &str = "no servers";
 
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";

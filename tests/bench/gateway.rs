@@ -62,7 +62,7 @@ models:
     for round in 0..ROUNDS + ROUNDS / 10 {
         for (index, (name, _, ask)) in scenarios.iter().enumerate() {
             let outcome = runtime.block_on(clients[index].send(ask)).unwrap();
-            assert_eq!(outcome.status, 200, "{name}");
+            assert_eq!((outcome.status, &outcome.broken), (200, &None), "{name}");
             if round >= ROUNDS / 10 {
                 times[index].0.push(outcome.first);
                 times[index].1.push(outcome.whole);

@@ -91,9 +91,12 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's cluster, in the order of their names.
+    /// Every provider's clusters, in the order of their names.
     pub fn clusters(&self) -> Vec<Value> {
-        self.config.providers.values().map(|provider| cluster::cluster(self, provider)).collect()
+        let providers = || self.config.providers.values();
+        let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
+        let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
+        nowhere.into_iter().chain(clusters).collect()
     }
 
     fn admin(&self) -> Value {
