@@ -29,6 +29,10 @@ pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
+    /// The name of the client's key.
+    pub const KEY: &str = "gateway.key";
+    /// Whose it is.
+    pub const TEAM: &str = "gateway.team";
     /// The provider that answered, or failed last.
     pub const PROVIDER: &str = "gateway.provider";
     /// The provider's name for the model.
@@ -43,5 +47,5 @@ pub mod log {
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+    pub const ALL: &[&str] = &[MODEL, KEY, TEAM, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

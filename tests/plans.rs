@@ -63,7 +63,7 @@ fn config(models: Value) -> Config {
 
 fn ask(config: &Config, now: u64, seed: u64) -> Ask<'_> {
     let model = config.models.find("m0").unwrap();
-    Ask { model, operation: Operation::Chat, sticky: Some(seed % 7), now, seed }
+    Ask { model, operation: Operation::Chat, key: None, estimate: None, sticky: Some(seed % 7), now, seed }
 }
 
 fn target() -> impl Strategy<Value = Value> {
@@ -109,7 +109,7 @@ proptest! {
         }
         let ask = ask(&config, now, seed);
         let known: BTreeMap<String, Standing> =
-            candidates(&config, &ask, &[ask.model], &board).into_iter().map(|it| (it.id.to_owned(), it.standing)).collect();
+            candidates(&config, &ask, &[ask.model], &board, &mut Vec::new()).into_iter().map(|it| (it.id.to_owned(), it.standing)).collect();
         let made = plan(&config, &ask, &board).unwrap();
         let distinct = |line: &[u8]| {
             let targets: BTreeSet<_> = line.iter().map(|hop| &made.hops[usize::from(*hop)].target).collect();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::base_url::BaseUrl;
 
 use super::file::{File, ProviderFile, SecretRef};
+use super::keys::Keys;
 use super::models::{MAX_ATTEMPTS, Models};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
@@ -32,6 +33,8 @@ pub struct Config {
     pub forward_headers: Vec<String>,
     /// By name.
     pub providers: BTreeMap<String, Provider>,
+    /// Who may call.
+    pub keys: Keys,
     /// What clients may ask for.
     pub models: Models,
 }
@@ -133,6 +136,7 @@ impl Check<'_> {
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),
             providers: self.providers(),
+            keys: self.keys(),
             models: self.models(),
         }
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
+use crate::facts::Facts;
+use crate::price::Override;
 
 /// Configuration of a model gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -50,6 +53,16 @@ pub struct File {
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
+    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyFile>>,
+    /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<String>,
+    /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
+    /// their key. Default 60; 0: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failures: Option<u32>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
@@ -143,6 +156,12 @@ pub struct TargetFile {
     /// In place of the model's `cooldown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<Duration>,
+    /// What it can do, where that is not known or known otherwise: `{ context: 32000, vision: false }`.
+    #[serde(default, skip_serializing_if = "Abilities::is_default")]
+    pub can: Abilities,
+    /// What it costs, in USD per million tokens, where that is not known or other than the public price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Override>,
     /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
@@ -158,6 +177,50 @@ pub struct TargetFile {
     /// Values for parameters, whatever the client gives.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a model can do. What is left out is as the built-in table has it, if it does; what nobody knows is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Abilities {
+    /// The most tokens of a prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Whether it takes images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it can be held to a JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Whether it takes sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+    /// Whether it takes PDFs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<bool>,
+}
+
+impl Abilities {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is known of the model, with this in its place.
+    pub(super) fn apply(&self, facts: Facts) -> Facts {
+        Facts {
+            context: self.context.or(facts.context),
+            vision: self.vision.or(facts.vision),
+            tools: self.tools.or(facts.tools),
+            json_schema: self.json_schema.or(facts.json_schema),
+            audio: self.audio.or(facts.audio),
+            pdf: self.pdf.or(facts.pdf),
+            ..facts
+        }
+    }
 }
 
 /// Timeouts. Each has a default.

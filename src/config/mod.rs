@@ -6,6 +6,7 @@
 mod base_url;
 mod checked;
 mod file;
+mod keys;
 mod models;
 mod policy;
 mod suggest;
@@ -13,7 +14,10 @@ mod units;
 
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
-pub use self::file::{BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::file::{
+    Abilities, BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts,
+};
+pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::suggest::{nearest, unknown};

@@ -2,23 +2,27 @@
 
 use std::rc::Rc;
 
+use super::access::{admit, identify, permit};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
 use super::sticky::sticky;
 use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Found};
+use crate::config::{Config, Found, Key};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{self, Ask, Plan};
+use crate::route::{self, Ask, Plan, Unfit};
 use crate::splice::Facts;
+use crate::tokens::{Rules, estimate};
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
 pub struct Gateway {
     config: Rc<Config>,
+    /// Who calls, if that matters.
+    key: Option<Rc<Key>>,
     phase: Phase,
 }
 
@@ -74,46 +78,57 @@ impl Machine for Gateway {
         step
     }
 
-    fn done(&mut self, host: &dyn Host) {
+    fn done(&mut self, host: &dyn Host) -> Step {
+        let mut step = Step::go();
         let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
         if self.phase != Phase::Sent || over() {
-            return;
+            return step;
         }
         // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
-        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return };
+        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
         match host.ending() {
             Ending::ClientLeft => verdict::unknown(host, hop),
-            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None),
-            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None),
+            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
+            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
         }
+        step
     }
 }
 
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>) -> Self {
-        Self { config, phase: Phase::Pass }
+        Self { config, key: None, phase: Phase::Pass }
     }
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
         let path = header(":path");
-        match Endpoint::find(&header(":method"), &path)? {
-            None => Ok(Step::go()),
-            Some((Asks::Models, "")) => {
-                let names = self.config.models.names();
-                Ok(answer(openai::models(names.into_iter(), host.now() / 1000)))
+        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else { return Ok(Step::go()) };
+        self.key = identify(&self.config, host)?;
+        let key = self.key.as_deref();
+        admit(key, path.split('?').next().unwrap_or_default())?;
+        match (asks, below) {
+            (Asks::Models, "") => {
+                let names = self.config.models.names().into_iter();
+                let names = names.filter(|name| key.is_none_or(|key| key.may_ask(name)));
+                Ok(answer(openai::models(names, host.now() / 1000)))
             }
-            Some((Asks::Models, name)) => {
+            (Asks::Models, name) => {
                 let name = percent_decode(name);
                 self.model(&name)?;
                 Ok(answer(openai::model(&name, host.now() / 1000)))
             }
-            Some((Asks::Model(operation), _)) => {
+            (Asks::Model(operation), _) => {
                 self.check_head(host, end)?;
+                let mut step = Step::hold();
+                if let Some(key) = key {
+                    step.property(names::log::KEY, key.name.as_str());
+                    step.property(names::log::TEAM, key.team.as_deref().unwrap_or_default());
+                }
                 self.phase = Phase::Body(operation);
-                Ok(Step::hold())
+                Ok(step)
             }
         }
     }
@@ -150,11 +165,11 @@ impl Gateway {
         let found = self.model(&name)?;
         let model = found.model;
         let sticky = sticky(host, &document, model);
-        let ask = Ask { model: found, operation, sticky, now: host.now(), seed: host.seed() };
-        let Some(plan) = route::plan(&self.config, &ask, host) else {
-            let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
-            return Err(Error::bad_request(message, "model"));
-        };
+        let key = self.key.as_deref();
+        let estimate = (self.config.models.is_picky(model, body.len() as u64))
+            .then(|| estimate(operation, &document, Rules::of(&name)));
+        let ask = Ask { model: found, operation, key, estimate, sticky, now: host.now(), seed: host.seed() };
+        let plan = route::plan(&self.config, &ask, host).map_err(|why| unfit(why, &name, operation))?;
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
@@ -162,13 +177,16 @@ impl Gateway {
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
-        let plan = Plan {
+        let mut plan = Plan {
             model: name.clone().into_owned(),
             stream: facts.stream,
             include_usage: facts.include_usage,
             patience: timeout.as_millis(),
             ..plan
         };
+        if let Some(key) = key {
+            limit(key, &document, operation, &mut plan)?;
+        }
         step.property(names::log::MODEL, name.as_bytes());
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
@@ -176,7 +194,9 @@ impl Gateway {
         Ok(step)
     }
 
+    /// What this client may ask for by this name.
     fn model<'a>(&'a self, name: &'a str) -> Result<Found<'a>, Error> {
+        permit(self.key.as_deref(), name)?;
         self.config.models.find(name).ok_or_else(|| {
             let name: String = name.chars().take(MAX_TOLD).collect();
             let message = format!("The model '{name}' does not exist or you do not have access to it.");
@@ -190,6 +210,54 @@ impl Gateway {
     }
 }
 
+fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
+    match why {
+        Unfit::Key => {
+            let message = format!("Your API key may not reach any provider of the model '{model}'.");
+            Error::new(Cause::Forbidden, message)
+        }
+        Unfit::Operation => {
+            let message = format!("The model '{model}' has no target that can be asked for {}.", operation.path());
+            Error::bad_request(message, "model")
+        }
+        Unfit::Lacks("context") => {
+            let message = format!("The prompt is longer than any target of the model '{model}' takes.");
+            Error { param: Some("messages".to_owned()), ..Error::new(Cause::ContextWindow, message) }
+        }
+        Unfit::Lacks(what) => {
+            let message = format!("The model '{model}' has no target that can do what this request needs: {what}.");
+            Error::bad_request(message, "model")
+        }
+    }
+}
+
+/// Holds a request to what its key may have generated.
+///
+/// # Errors
+/// It asks for more.
+fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
+    let root = document.root();
+    let given = |name: &str| root.get(name).filter(|value| !value.is_null());
+    let most = [("max_completion_tokens", key.max_tokens), ("max_tokens", key.max_tokens), ("n", key.n)];
+    for (name, most) in most {
+        if let (Some(value), Some(most)) = (given(name), most)
+            && value.as_u64().is_none_or(|value| value > most)
+        {
+            return Err(Error::bad_request(format!("'{name}' can be at most {most} with your API key."), name));
+        }
+    }
+    let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
+    if let Some(most) = key.max_tokens.filter(|_| operation == Operation::Chat && !said) {
+        for hop in &mut plan.hops {
+            let edits = hop.edits.get_or_insert_default();
+            if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {
+                edits.default.insert("max_completion_tokens".to_owned(), most.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
@@ -199,11 +267,12 @@ const MAX_TOLD: usize = 256;
 
 /// The gateway's own refusal: final, whatever targets there are.
 pub(super) fn refuse(error: &Error) -> Step {
-    let mut step = Step::from(Flow::Reply(Reply {
-        status: error.client_status(),
-        headers: vec![("x-should-retry", "false".to_owned())],
-        body: openai::error_body(error),
-    }));
+    let mut headers = vec![("x-should-retry", "false".to_owned())];
+    if let Some(milliseconds) = error.retry_after {
+        headers.push(("retry-after", milliseconds.div_ceil(1000).to_string()));
+    }
+    let mut step =
+        Step::from(Flow::Reply(Reply { status: error.client_status(), headers, body: openai::error_body(error) }));
     step.property(names::log::ERROR, error.cause.name());
     step
 }

@@ -79,6 +79,7 @@ impl Machine for Single {
             step.set("x-forwarded-proto", scheme);
         }
         step.properties.extend(begun.properties);
+        step.notices.extend(begun.notices);
         step.body = sent.body;
         step
     }
@@ -102,7 +103,7 @@ impl Machine for Single {
         self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end))
     }
 
-    fn done(&mut self, host: &dyn Host) {
-        self.gateway.done(host);
+    fn done(&mut self, host: &dyn Host) -> Step {
+        self.gateway.done(host)
     }
 }

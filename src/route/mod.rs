@@ -12,7 +12,7 @@ mod strategy;
 
 pub use self::health::{Health, Standing};
 pub(crate) use self::order::key;
-pub use self::order::{Ask, Candidate, candidates, plan};
+pub use self::order::{Ask, Candidate, Unfit, candidates, plan};
 pub use self::plan::{Hop, Pending, Plan};
 pub use self::shared::{Record, Shared, Version, read, update};
 pub(crate) use self::strategy::hash;

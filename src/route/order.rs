@@ -7,8 +7,9 @@ use super::plan::{Hop, Plan};
 use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::arrange;
-use crate::config::{Config, Found, Model, Target};
+use crate::config::{Config, Found, Key, Model, Target};
 use crate::dialect::Operation;
+use crate::tokens::Estimate;
 
 /// What planning has to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,10 @@ pub struct Ask<'a> {
     pub model: Found<'a>,
     /// What the model is asked for.
     pub operation: Operation,
+    /// Who asks, if that matters.
+    pub key: Option<&'a Key>,
+    /// What can be told of the request's size and needs; `None`: nothing that would rule a target out.
+    pub estimate: Option<Estimate>,
     /// What the strategy `sticky` keeps together, as a number.
     pub sticky: Option<u64>,
     /// The time, in milliseconds since 1970.
@@ -47,13 +52,28 @@ pub struct Candidate<'a> {
 /// The most targets that a plan can have.
 const MOST: usize = 64;
 
-/// The way of a request; `None` if no target offers what it asks for.
-pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan> {
+/// Why a target is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unfit {
+    /// Its provider does not offer the operation.
+    Operation,
+    /// The client's key may not reach its provider.
+    Key,
+    /// The model is known to lack this.
+    Lacks(&'static str),
+}
+
+/// The way of a request.
+///
+/// # Errors
+/// No target can answer it: what the one lacks that comes closest.
+pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan, Unfit> {
     let model = ask.model.model;
-    let mut line = candidates(config, ask, &[ask.model], shared);
+    let mut left_out = Vec::new();
+    let mut line = candidates(config, ask, &[ask.model], shared, &mut left_out);
     settle(&mut line, ask.now, shared);
     if line.is_empty() {
-        return None;
+        return Err(left_out.into_iter().map(|(_, why)| why).max().unwrap_or(Unfit::Operation));
     }
     line.truncate(model.attempts as usize);
     let mut hops: Vec<Hop> = line.iter().map(Candidate::hop).collect();
@@ -73,13 +93,13 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan>
             return Vec::new();
         }
         let models: Vec<Found<'_>> = names.iter().filter_map(|name| config.models.find(name)).collect();
-        let mut candidates = candidates(config, ask, &models, shared);
+        let mut candidates = candidates(config, ask, &models, shared, &mut Vec::new());
         candidates.sort_by_key(|candidate| rank(candidate.standing));
         candidates.iter().filter_map(&mut number).collect()
     };
     let context_window = detour(&model.context_window_fallbacks);
     let content_policy = detour(&model.content_policy_fallbacks);
-    Some(Plan {
+    Ok(Plan {
         model: String::new(),
         operation: ask.operation,
         stream: false,
@@ -96,12 +116,26 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan>
     })
 }
 
+/// Why this target is not asked; `None` if it is.
+fn unfit(config: &Config, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
+    if !config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation)) {
+        return Some(Unfit::Operation);
+    }
+    if !ask.key.is_none_or(|key| key.may_reach(&target.provider)) {
+        return Some(Unfit::Key);
+    }
+    let estimate = ask.estimate?;
+    target.facts.lacks(estimate.needs, estimate.input).map(Unfit::Lacks)
+}
+
 /// The targets of `models`, each followed by those of its fallbacks, and of theirs, as strategies arrange them; none twice.
+/// Those that cannot answer go to `left_out`.
 pub fn candidates<'a>(
     config: &'a Config,
     ask: &Ask<'a>,
     models: &[Found<'a>],
     shared: &dyn Shared,
+    left_out: &mut Vec<(&'a Target, Unfit)>,
 ) -> Vec<Candidate<'a>> {
     let mut random = Random::new(ask.seed);
     let mut found: Vec<Candidate<'a>> = Vec::new();
@@ -112,10 +146,13 @@ pub fn candidates<'a>(
     while let Some(next) = waiting.pop() {
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
-            let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
+            if let Some(why) = unfit(config, ask, target) {
+                left_out.push((target, why));
+                continue;
+            }
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.model == model && other.target.provider == target.provider;
-            if offered && !found.iter().chain(&own).any(twice) {
+            if !found.iter().chain(&own).any(twice) {
                 let id = target.id.as_str();
                 key.truncate(HEALTH.len());
                 key.push_str(id);

@@ -61,6 +61,8 @@ fn main() {
             let ask = |seed| Ask {
                 model: config.models.find("m").unwrap(),
                 operation: Operation::Chat,
+                key: None,
+                estimate: None,
                 sticky: Some(seed),
                 now: 2000,
                 seed,

@@ -1,10 +1,12 @@
 //! Every dialect of the mock over real sockets: answers, each way to fail, and what the ledger has of them.
 
+use std::fs;
 use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Mock, poll};
+use super::{MESSAGES, Mock, poll};
 
 /// A dialect: its name, the paths for a whole answer and for a stream, the body for either.
 struct Dialect {
@@ -182,6 +184,52 @@ fn every_dialect_refuses_what_it_does_not_know() {
         let answer = mock.ask(dialect.paths[0], "x-mock: status=503\r\n", &body);
         assert!([400, 422].contains(&answer.status), "{}: {answer:?}", dialect.name);
         assert!(answer.body.contains("logit_bias"), "{}: {}", dialect.name, answer.body);
+    }
+}
+
+/// What `tests/vectors.rs` holds for right is taken, but for thoughts whose signatures the mock has not made.
+#[test]
+fn what_the_gateway_sends_is_valid() {
+    let mock = Mock::start();
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let read = |path: PathBuf| serde_json::from_str::<Value>(&fs::read_to_string(path).ok()?).ok();
+    let mut taken = 0;
+    for kind in ["anthropic", "bedrock", "cohere", "gemini", "mistral", "ollama", "vertex"] {
+        for case in fs::read_dir(vectors.join(kind)).unwrap() {
+            let case = case.unwrap().path();
+            let (Some(asked), Some(body)) = (read(case.join("request.json")), read(case.join("upstream.json"))) else {
+                continue;
+            };
+            let Some(model) = asked["model"].as_str().filter(|_| asked["messages"].is_array()) else { continue };
+            let model = model.replace(':', "%3A").replace('/', "%2F");
+            let path = match kind {
+                "anthropic" => MESSAGES.to_owned(),
+                "bedrock" => format!("/model/{model}/converse"),
+                "cohere" => "/v2/chat".to_owned(),
+                "gemini" => format!("/v1beta/models/{model}:generateContent"),
+                "mistral" => "/mistral/v1/chat/completions".to_owned(),
+                "ollama" => "/api/chat".to_owned(),
+                _ => format!("/v1/projects/p/locations/r/{}", on_vertex(&model, body["stream"] == true)),
+            };
+            let answer = mock.ask(&path, "anthropic-beta: any\r\n", &body);
+            // Past calls without `tools`, too, are the client's own mistake at Anthropic.
+            let known = ["signature", "must define tools"].iter().any(|word| answer.body.to_lowercase().contains(word));
+            assert!(answer.status == 200 || answer.status == 400 && known, "{}: {}", case.display(), answer.body);
+            taken += usize::from(answer.status == 200);
+        }
+    }
+    assert!(taken > 60, "{taken}");
+}
+
+/// Models on Vertex AI are their publishers'.
+fn on_vertex(model: &str, stream: bool) -> String {
+    let bare = model.trim_start_matches("anthropic%2F");
+    match model {
+        _ if bare.starts_with("claude") => {
+            format!("publishers/anthropic/models/{bare}:{}", if stream { "streamRawPredict" } else { "rawPredict" })
+        }
+        _ if model.contains("%2F") => "endpoints/openapi/chat/completions".to_owned(),
+        _ => format!("publishers/google/models/{model}:generateContent"),
     }
 }
 

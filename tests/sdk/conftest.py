@@ -34,6 +34,12 @@ KINDS = {
     "mistral": ("magistral-medium-latest", {"path": "/v1"}),
     "azure-openai": ("gpt-4o", {"api_version": "2024-10-21"}),
 }
+# Those whose embeddings the gateway has, and their models.
+EMBEDDINGS = {
+    "openai": "text-embedding-3-small",
+    "mistral": "mistral-embed",
+    "azure-openai": "text-embedding-3-small",
+}
 # Whose streams have content in their first event.
 NO_PREAMBLE = ("gemini", "vertex", "ollama")
 
@@ -176,6 +182,8 @@ def configuration(port, admin, provider):
         models[kind] = {"targets": [{"provider": kind, "model": native}]}
         # What README's snippets ask for.
         models.setdefault(native, models[kind])
+        if kind in EMBEDDINGS:
+            models[f"{kind}-embeddings"] = {"targets": [{"provider": kind, "model": EMBEDDINGS[kind]}]}
         # By the client's word: its header reaches both targets, and means one of them.
         models[f"{kind}-told"] = {
             "targets": [{"provider": other, "model": f"{failing}-told"}],

@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from conftest import FAILURES, KINDS, MODES, before
+from conftest import EMBEDDINGS, FAILURES, KINDS, MODES, before
 
 QUESTION = "Say something of a dozen words or so, one after the other, please."
 ANSWER = f"Mock answer to: {QUESTION}"
@@ -271,6 +271,19 @@ def test_reasoning_and_tools_over_three_turns(client, kind, sent_back):
     assert say(kind).content == ANSWER
 
 
+@pytest.mark.parametrize("id", ["get_weather_" + "x" * 60, "call:1/odd", "9"])
+def test_history_of_another_provider(client, kind, id):
+    """Ids that one provider gave are not what the next one takes."""
+    call = {"id": id, "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
+    messages = [
+        *user(),
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": id, "content": "noon"},
+    ]
+    answer = client.chat.completions.create(model=kind, messages=messages, tools=TOOLS)
+    assert answer.choices[0].message.content == "Mock answer from tools: noon"
+
+
 # The SDK's helpers.
 
 
@@ -349,6 +362,23 @@ def test_image(client, kind):
     content = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": {"url": image_url()}}]
     answer = client.chat.completions.create(model=kind, messages=user(content))
     assert answer.choices[0].message.content == ANSWER
+
+
+# Embeddings.
+
+
+@pytest.mark.parametrize("kind", EMBEDDINGS)
+def test_embeddings(client, kind):
+    texts = ["one two", "three"]
+    # The SDK asks for base64, unless told not to.
+    answer = client.embeddings.create(model=f"{kind}-embeddings", input=texts)
+    plain = client.embeddings.create(model=f"{kind}-embeddings", input=texts, encoding_format="float")
+    assert [item.index for item in answer.data] == [0, 1]
+    for item, other in zip(answer.data, plain.data, strict=True):
+        assert sum(number * number for number in item.embedding) == pytest.approx(1, abs=1e-3)
+        assert item.embedding == pytest.approx(other.embedding, abs=1e-6)
+    assert answer.data[0].embedding != answer.data[1].embedding
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 3
 
 
 # Errors.

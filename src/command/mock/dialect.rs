@@ -160,7 +160,7 @@ pub fn find(method: &Method, path: &str) -> Option<(&'static dyn Dialect, Operat
 /// The site that a path names: its first segment, unless the interface begins there.
 pub fn site(path: &str) -> &str {
     match path.trim_start_matches('/').split('/').next() {
-        Some("v1" | "v1beta" | "v2" | "api" | "model" | "chat" | "models" | "embeddings") | None => "",
+        Some("v1" | "v1beta" | "v1beta1" | "v2" | "api" | "model" | "chat" | "models" | "embeddings") | None => "",
         Some(first) => first,
     }
 }

@@ -45,7 +45,7 @@ impl Dialect for Gemini {
         let (_, method_of) = path.split_once(before)?.1.rsplit_once(':').filter(|_| *method == Method::POST)?;
         match method_of {
             "generateContent" | "streamGenerateContent" => Some(Operation::Chat),
-            "embedContent" | "batchEmbedContents" if !self.vertex => Some(Operation::Embeddings),
+            "embedContent" | "batchEmbedContents" => Some(Operation::Embeddings),
             "predict" if self.vertex => Some(Operation::Embeddings),
             _ => None,
         }
@@ -105,7 +105,7 @@ impl Dialect for Gemini {
 
     fn embeddings(&self, call: &Call<'_>, model: &str) -> Result<(Value, Usage), Fault> {
         let method = call.path.rsplit_once(':').map_or("", |(_, method)| method);
-        embeddings::answer(call.body, model, method)
+        embeddings::answer(call.body, model, method, self.vertex)
     }
 
     fn models(&self) -> Value {

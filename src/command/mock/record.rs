@@ -158,11 +158,12 @@ impl State {
         entries.iter().filter(wanted).map(|entry| entry.to_json()).collect()
     }
 
-    /// A row for each request, oldest first, and how many there were before them.
-    pub fn rows(&self) -> Value {
+    /// A row for each request but the first `from`, oldest first, and how many of all are forgotten.
+    pub fn rows(&self, from: u64) -> Value {
         let (rows, forgotten) = {
             let record = locked(&self.record);
-            (record.rows.iter().cloned().collect::<Vec<_>>(), record.forgotten)
+            let skipped = usize::try_from(from.saturating_sub(record.forgotten)).unwrap_or(usize::MAX);
+            (record.rows.iter().skip(skipped).cloned().collect::<Vec<_>>(), record.forgotten)
         };
         json!({"forgotten": forgotten, "rows": rows.iter().map(|row| row.to_json()).collect::<Value>()})
     }
@@ -310,7 +311,8 @@ impl Row {
 }
 
 impl Sent {
-    /// `open`, and in the end one of `complete`, `error`, `cut` (by the mock) and `left` (by the client).
+    /// `open`, and in the end one of `complete`, `error`, `cut` (by the mock) and `left` (by the client). What was sent was
+    /// handed to the connection: a client that leaves just then may still miss the last of a complete answer.
     fn outcome(&self) -> &'static str {
         match self.flaw {
             _ if self.disconnected => "left",
@@ -403,7 +405,7 @@ mod tests {
         assert_eq!(ledger["by_site"], json!({"openai": 2}));
         assert_eq!(ledger["input_tokens"], 3);
         assert_eq!(ledger["by_outcome"], json!({"complete": 1, "left": 1}));
-        let rows = state.rows();
+        let rows = state.rows(0);
         assert_eq!(rows["forgotten"], 0);
         assert_eq!(rows["rows"][0]["usage"]["output_tokens"], 1);
         assert_eq!(
@@ -416,6 +418,8 @@ mod tests {
                 .collect::<Value>(),
             json!(["id-7", "answer", "openai", "openai", "m", true, 200, "complete"])
         );
+        assert_eq!(state.rows(1)["rows"], json!([rows["rows"][1]]));
+        assert_eq!(state.rows(9)["rows"], json!([]));
         assert_eq!((&rows["rows"][1]["outcome"], &rows["rows"][1]["usage"]), (&json!("left"), &Value::Null));
         state.clear();
         assert_eq!(state.requests(None), json!([]));
@@ -435,9 +439,9 @@ mod tests {
             if ends {
                 exchange.finished();
             }
-            let open = state.rows()["rows"][0]["outcome"].clone();
+            let open = state.rows(0)["rows"][0]["outcome"].clone();
             drop(exchange);
-            (open, state.rows()["rows"][0]["outcome"].clone())
+            (open, state.rows(0)["rows"][0]["outcome"].clone())
         };
         let both = |outcome: &str| (json!(outcome), json!(outcome));
         assert_eq!(outcome(Some(200), None, None, true), both("complete"));

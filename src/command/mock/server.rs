@@ -129,14 +129,20 @@ async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Resu
 
 /// What is under `/mock/`.
 fn told(request: &Request<Incoming>, state: &State) -> Response<Playback> {
-    let id = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("id=")));
+    let query = |key: &str| {
+        let pairs = request.uri().query().unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| (name == key).then_some(value))
+    };
     let (status, document): (StatusCode, Value) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/mock/requests") => (StatusCode::OK, state.requests(id)),
+        (&Method::GET, "/mock/requests") => (StatusCode::OK, state.requests(query("id"))),
         (&Method::DELETE, "/mock/requests") => {
             state.clear();
             (StatusCode::OK, json!({"cleared": true}))
         }
-        (&Method::GET, "/mock/ledger/rows") => (StatusCode::OK, state.rows()),
+        (&Method::GET, "/mock/ledger/rows") => {
+            let from = query("from").and_then(|from| from.parse().ok()).unwrap_or_default();
+            (StatusCode::OK, state.rows(from))
+        }
         (&Method::GET, "/mock/ledger") => (StatusCode::OK, state.ledger()),
         (&Method::GET, "/mock/health") => (StatusCode::OK, json!({"status": "ok"})),
         (method, path) => {

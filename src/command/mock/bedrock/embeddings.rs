@@ -18,6 +18,9 @@ pub fn answer(body: &Value, model: &str) -> Result<(Value, Usage), Fault> {
 }
 
 fn titan(body: &Value, model: &str) -> Result<(Value, Usage), Fault> {
+    if model.contains("titan-embed-image") {
+        return of_image(body);
+    }
     let second = model.contains("titan-embed-text-v2");
     if !second && !model.contains("titan-embed-text-v1") {
         return Err(Fault::invalid("The provided model identifier is invalid."));
@@ -44,6 +47,32 @@ fn titan(body: &Value, model: &str) -> Result<(Value, Usage), Fault> {
     if second {
         answer.put("embeddingsByType", json!({ "float": embedding }));
     }
+    Ok((answer, usage))
+}
+
+/// A text, an image, or both.
+fn of_image(body: &Value) -> Result<(Value, Usage), Fault> {
+    only("", body, &["inputText", "inputImage", "embeddingConfig"])?;
+    let text = ["inputText", "inputImage"].map(|name| body.at(name).as_str().unwrap_or_default()).join("\n");
+    if text.trim().is_empty() {
+        return Err(Fault::invalid("Malformed input request: one of inputText and inputImage is required."));
+    }
+    let dimensions = match body.at("embeddingConfig") {
+        Value::Null => 1024,
+        config => {
+            only("embeddingConfig", config, &["outputEmbeddingLength"])?;
+            let asked = config.at("outputEmbeddingLength").as_u64().filter(|asked| [256, 384, 1024].contains(asked));
+            let asked = asked.ok_or_else(|| {
+                Fault::invalid(
+                    "Malformed input request: \
+                #/embeddingConfig/outputEmbeddingLength: not a valid enum value.",
+                )
+            })?;
+            usize::try_from(asked).unwrap_or_default()
+        }
+    };
+    let usage = usage(body.at("inputText").as_str());
+    let answer = json!({"embedding": json(&text, dimensions), "inputTextTokenCount": usage.input, "message": null});
     Ok((answer, usage))
 }
 

@@ -175,6 +175,9 @@ fn embeddings_of_two_vendors() {
     assert_eq!((answer["embedding"].as_array().unwrap().len(), usage.input), (256, 2));
     assert!(embeddings::answer(&json!({"inputText": "a", "dimensions": 3}), "amazon.titan-embed-text-v2:0").is_err());
     assert!(embeddings::answer(&json!({"inputText": "a", "normalize": true}), "amazon.titan-embed-text-v1").is_err());
+    let body = json!({"inputImage": "iVBORw0KGgo=", "embeddingConfig": {"outputEmbeddingLength": 384}});
+    let (answer, _) = embeddings::answer(&body, "amazon.titan-embed-image-v1").unwrap();
+    assert_eq!(answer["embedding"].as_array().unwrap().len(), 384);
     let body = json!({"texts": ["a", "b"], "input_type": "search_query"});
     let (answer, _) = embeddings::answer(&body, "cohere.embed-multilingual-v3").unwrap();
     assert_eq!(answer["embeddings"].as_array().unwrap().len(), 2);

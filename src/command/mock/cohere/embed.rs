@@ -61,16 +61,24 @@ pub fn vectors(body: &Value) -> Result<(Vec<String>, Value), Fault> {
     Ok((texts, embeddings))
 }
 
-/// `texts`, or `inputs` of which only text is simulated.
+/// `texts`, `images`, or `inputs` of both; an image counts by its address or its data.
 fn texts(body: &Value) -> Result<Vec<String>, Fault> {
     let refused = || Fault::invalid("invalid request: texts must be a list of strings that are not empty");
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(refused);
     if let Some(texts) = body.at("texts").as_array() {
         return texts.iter().map(text).collect();
     }
-    let input = |input: &Value| match input.at("content").as_array().map(Vec::as_slice) {
-        Some([part]) if part.at("type") == "text" => text(part.at("text")),
+    if let Some(images) = body.at("images").as_array() {
+        return images.iter().map(text).collect();
+    }
+    let part = |part: &Value| match part.at("type").as_str() {
+        Some("text") => text(part.at("text")),
+        Some("image_url") => text(part.at("image_url").at("url")),
         _ => Err(refused()),
+    };
+    let input = |input: &Value| {
+        let parts = input.at("content").as_array().filter(|parts| !parts.is_empty()).ok_or_else(refused)?;
+        Ok(parts.iter().map(part).collect::<Result<Vec<_>, _>>()?.join("\n"))
     };
     body.at("inputs").as_array().ok_or_else(refused)?.iter().map(input).collect()
 }

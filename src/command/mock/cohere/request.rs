@@ -231,11 +231,10 @@ fn calls<'m>(path: &str, calls: &'m Value) -> Result<Vec<&'m str>, Fault> {
         only(&format!("{path}.tool_calls"), call, &["id", "type", "function"])?;
         only(&format!("{path}.tool_calls.function"), call.at("function"), &["name", "arguments"])?;
         let function = call.at("function");
-        let is_object = |json: &str| serde_json::from_str::<Value>(json).is_ok_and(|value| value.is_object());
         match (call.at("id").as_str(), function.at("name").as_str(), function.at("arguments").as_str()) {
-            (Some(id), Some(_), Some(arguments)) if call.at("type") == "function" && is_object(arguments) => Ok(id),
+            (Some(id), Some(_), Some(_)) if call.at("type") == "function" => Ok(id),
             _ => Err(invalid(&format!(
-                "{path}.tool_calls: each needs an id, a type, a name, and arguments that are a JSON object"
+                "{path}.tool_calls: each needs an id, a type, a name, and arguments that are a text"
             ))),
         }
     };

@@ -176,4 +176,11 @@ fn embeddings_in_three_ways() {
     assert_eq!(answer["predictions"][0]["embeddings"]["statistics"]["token_count"], 2);
     assert_eq!(usage.input, 2);
     assert!(ask(&Gemini::VERTEX, "m:predict", &json!({"instances": [{"text": "a"}]})).is_err());
+    let config = json!({"outputDimensionality": 3, "autoTruncate": true});
+    let one = json!({"content": content, "embedContentConfig": config});
+    let (answer, usage) = ask(&Gemini::VERTEX, "m:embedContent", &one).unwrap();
+    assert_eq!((&answer["usageMetadata"]["promptTokenCount"], usage.input), (&json!(2), 2));
+    let (answer, _) = ask(&Gemini::VERTEX, "m:batchEmbedContents", &json!({"requests": [one]})).unwrap();
+    assert_eq!(answer["embeddings"][0]["statistics"]["tokenCount"], 2);
+    assert!(ask(&Gemini::GOOGLE_AI, "m:embedContent", &one).is_err());
 }

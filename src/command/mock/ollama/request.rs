@@ -205,4 +205,5 @@ const MESSAGE: &[&str] = &["role", "content", "thinking", "images", "tool_calls"
 const OPTIONS: &[&str] = &[
     "num_keep", "seed", "num_predict", "top_k", "top_p", "min_p", "typical_p", "repeat_last_n", "temperature", "repeat_penalty",
     "presence_penalty", "frequency_penalty", "stop", "num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread",
+    "mirostat", "mirostat_eta", "mirostat_tau", "tfs_z", "penalize_newline", "numa", "low_vram", "vocab_only", "use_mlock",
 ];

@@ -102,10 +102,15 @@ impl Dialect for Mistral {
 
     fn embeddings(&self, call: &Call<'_>, model: &str) -> Result<(Value, Usage), Fault> {
         only("", call.body, EMBEDDING_FIELDS)?;
+        if !matches!(call.body.at("output_dtype").as_str(), None | Some("float")) {
+            return Err(Fault::invalid("the mock has embeddings of floats only"));
+        }
         let mut body = call.body.clone();
-        if let (Some(dimensions), Some(body)) = (call.body.get("output_dimension"), body.as_object_mut()) {
-            body.remove("output_dimension");
-            body.insert("dimensions".to_owned(), dimensions.clone());
+        if let Some(body) = body.as_object_mut() {
+            body.retain(|name, _| !["output_dimension", "output_dtype", "metadata"].contains(&name.as_str()));
+        }
+        if let Some(dimensions) = call.body.get("output_dimension") {
+            body.put("dimensions", dimensions.clone());
         }
         super::embeddings::answer(&body, model)
     }
@@ -244,11 +249,13 @@ fn usage_json(usage: &Usage) -> Value {
 /// The length of an id of a call.
 const ID: usize = 9;
 const EXTRA: &str = "extra_forbidden";
+/// As the official SDK, `mistralai`, has them.
 #[rustfmt::skip]
 const FIELDS: &[&str] = &[
     "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format",
     "tools", "tool_choice", "presence_penalty", "frequency_penalty", "n", "prediction", "parallel_tool_calls", "prompt_mode",
-    "reasoning_effort", "safe_prompt", "guardrails",
+    "reasoning_effort", "safe_prompt", "guardrails", "logprobs", "top_logprobs", "prompt_logprobs", "top_prompt_logprobs",
+    "min_tokens", "prompt_cache_key", "repetition_penalty", "service_tier", "top_k",
 ];
 const EMBEDDING_FIELDS: &[&str] =
     &["model", "input", "output_dimension", "output_dtype", "encoding_format", "metadata"];
