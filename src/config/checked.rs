@@ -7,6 +7,7 @@ use super::base_url::BaseUrl;
 
 use super::file::{File, ProviderFile, SecretRef};
 use super::keys::Keys;
+use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Models};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
@@ -35,6 +36,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Who may call.
     pub keys: Keys,
+    /// How much may be used, wherever configuration says it.
+    pub limits: Vec<Limit>,
     /// What clients may ask for.
     pub models: Models,
 }
@@ -137,6 +140,7 @@ impl Check<'_> {
             forward_headers: self.forward_headers(),
             providers: self.providers(),
             keys: self.keys(),
+            limits: self.limits(),
             models: self.models(),
         }
     }

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use super::access::{admit, identify, permit};
+use super::account::{self, Accounts, Used};
 use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::ledger::Ledger;
 use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
 use super::sticky::sticky;
 use super::verdict;
@@ -13,16 +15,22 @@ use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
+use crate::price::pico_usd;
 use crate::route::{self, Ask, Plan, Unfit};
 use crate::splice::Facts;
-use crate::tokens::{Rules, estimate};
+use crate::tokens::{Estimate, Rules, estimate};
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
 pub struct Gateway {
     config: Rc<Config>,
+    ledger: Rc<Ledger>,
     /// Who calls, if that matters.
     key: Option<Rc<Key>>,
+    /// By what the ledger knows the request.
+    id: u64,
+    accounts: Accounts,
+    streams: bool,
     phase: Phase,
 }
 
@@ -62,6 +70,15 @@ impl Machine for Gateway {
 
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
         let mut step = Step::go();
+        if self.phase == Phase::Sent {
+            self.accounts.describe(&mut step);
+            // Of an answer that is not streamed all is there by now.
+            let charges = if self.streams { Vec::new() } else { self.ledger.read(self.id) };
+            let used = self.accounts.used(&self.config, &charges, host.now());
+            if used.amounts.usd > 0 && !used.unpriced {
+                step.set("x-gateway-cost", pico_usd(used.amounts.usd).to_string());
+            }
+        }
         let good = || host.header(":status").is_some_and(|status| status.starts_with('2'));
         if self.phase != Phase::Sent || good() {
             return step;
@@ -80,6 +97,9 @@ impl Machine for Gateway {
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
+        if self.phase == Phase::Sent {
+            self.settle(host, &mut step);
+        }
         let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
         if self.phase != Phase::Sent || over() {
             return step;
@@ -98,8 +118,8 @@ impl Machine for Gateway {
 
 impl Gateway {
     /// A machine for one request.
-    pub fn new(config: Rc<Config>) -> Self {
-        Self { config, key: None, phase: Phase::Pass }
+    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
+        Self { config, ledger, key: None, id: 0, accounts: Accounts::default(), streams: false, phase: Phase::Pass }
     }
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
@@ -163,13 +183,28 @@ impl Gateway {
         let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
         let found = self.model(&name)?;
+        let key = self.key.as_deref();
+        let matters =
+            account::counts_tokens(&self.config.limits) || self.config.models.is_picky(found.model, body.len() as u64);
+        let estimate = matters.then(|| estimate(operation, &document, Rules::of(&name)));
+        let (found, accounts) = self.reserve(found, &document, estimate, host)?;
         let model = found.model;
         let sticky = sticky(host, &document, model);
-        let key = self.key.as_deref();
-        let estimate = (self.config.models.is_picky(model, body.len() as u64))
-            .then(|| estimate(operation, &document, Rules::of(&name)));
         let ask = Ask { model: found, operation, key, estimate, sticky, now: host.now(), seed: host.seed() };
-        let plan = route::plan(&self.config, &ask, host).map_err(|why| unfit(why, &name, operation))?;
+        let planned = route::plan(&self.config, &ask, host).map_err(|why| unfit(why, &name, operation));
+        let planned = planned.and_then(|mut plan| {
+            if let Some(key) = key {
+                limit(key, &document, operation, &mut plan)?;
+            }
+            Ok(plan)
+        });
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(error) => {
+                accounts.settle(Used::default(), host);
+                return Err(error);
+            }
+        };
         let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
         let mut step = Step { reroute: true, ..Step::go() };
         // Envoy's own knobs for one request:
@@ -177,21 +212,56 @@ impl Gateway {
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
-        let mut plan = Plan {
+        let id = self.ledger.open();
+        let plan = Plan {
+            id,
             model: name.clone().into_owned(),
             stream: facts.stream,
             include_usage: facts.include_usage,
             patience: timeout.as_millis(),
             ..plan
         };
-        if let Some(key) = key {
-            limit(key, &document, operation, &mut plan)?;
-        }
         step.property(names::log::MODEL, name.as_bytes());
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
-        self.phase = Phase::Sent;
+        (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
         Ok(step)
+    }
+
+    /// Reserves what the request may use. The model is another where a limit says so.
+    fn reserve<'a>(
+        &'a self,
+        found: Found<'a>,
+        document: &Document<'_>,
+        estimate: Option<Estimate>,
+        host: &dyn Host,
+    ) -> Result<(Found<'a>, Accounts), Error> {
+        if self.config.limits.is_empty() {
+            return Ok((found, Accounts::default()));
+        }
+        let key = self.key.as_deref();
+        let reserve = |found, past| Accounts::reserve(&self.config, found, key, document, estimate, past, host);
+        let refused = match reserve(found, false) {
+            Ok(accounts) => return Ok((found, accounts)),
+            Err(refused) => refused,
+        };
+        let cheaper = refused.downgrade_to.as_deref().and_then(|name| self.config.models.get_found(name));
+        let accounts = cheaper.map(|cheaper| Ok((cheaper, reserve(cheaper, true)?)));
+        accounts.unwrap_or(Err(refused)).map_err(|refused| account::refusal(&refused))
+    }
+
+    /// The request is over: counts what it used in place of what was reserved for it.
+    fn settle(&mut self, host: &dyn Host, step: &mut Step) {
+        let charges = self.ledger.close(self.id);
+        let accounts = core::mem::take(&mut self.accounts);
+        let used = accounts.used(&self.config, &charges, host.now());
+        if used.estimated {
+            step.property(names::log::ESTIMATED, "true");
+        }
+        if !charges.is_empty() && !used.unpriced {
+            step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
+        }
+        accounts.settle(used, host);
     }
 
     /// What this client may ask for by this name.

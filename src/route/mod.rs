@@ -3,6 +3,8 @@
 //!
 //! [`plan`] decides before the first attempt, [`Plan`] what follows each failure, [`Health`] when a target is left alone.
 
+#[cfg(test)]
+pub mod board;
 mod health;
 mod order;
 mod plan;

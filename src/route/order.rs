@@ -100,6 +100,7 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan,
     let context_window = detour(&model.context_window_fallbacks);
     let content_policy = detour(&model.content_policy_fallbacks);
     Ok(Plan {
+        id: 0,
         model: String::new(),
         operation: ask.operation,
         stream: false,
