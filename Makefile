@@ -60,8 +60,13 @@ test-sdk: setup build ## SDKs of Python and Node as clients of the running gatew
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: bench
-bench: setup build ## what the gateway adds to a provider's latency, on the real Envoy
+bench: setup build ## what a plan costs, and what the gateway adds to a provider's latency on the real Envoy
+	cargo bench --profile command --bench plan
 	cargo bench --profile command --bench gateway
+
+.PHONY: chaos
+chaos: setup build ## targets failing at random, 50 clients: make chaos SECONDS=300 SEED=7
+	CHAOS_SECONDS=$(or $(SECONDS),300) CHAOS_SEED=$(SEED) cargo test --profile command --test chaos -- --nocapture
 
 .PHONY: lint
 lint: ## formatting, and clippy for every target

@@ -17,6 +17,8 @@ pub const STATE_PREFIX: &str = "wasm.";
 pub const RETRY_HEADER: &str = "x-gateway-retry";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
+/// The cluster that stands in for servers whose names do not resolve. No provider has this name either.
+pub const NO_SERVERS: &str = "no servers";
 
 /// The key in the dynamic metadata of Envoy's `gcp_authn` under which it puts an access token.
 pub const GCP_TOKEN_KEY: &str = "token";

@@ -1,5 +1,6 @@
 //! What clients may ask for: models by name, by alias, by pattern, and where they lead. Checked, and found.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -69,6 +70,8 @@ pub struct Target {
     pub provider: String,
     /// The provider's name for the model; a `*` in it is what the `*` in the model's name stands for.
     pub model: String,
+    /// Its place in configuration, by which its health is known: provider and model.
+    pub id: String,
     /// Relative share of first attempts.
     pub weight: u32,
     /// The lowest is tried first.
@@ -165,8 +168,8 @@ impl Models {
 
 impl Target {
     /// The provider's name for the model where the `*` of the model's name stands for `star`.
-    pub fn model(&self, star: &str) -> String {
-        if star.is_empty() { self.model.clone() } else { self.model.replacen('*', star, 1) }
+    pub fn model(&self, star: &str) -> Cow<'_, str> {
+        if star.is_empty() { Cow::Borrowed(&self.model) } else { Cow::Owned(self.model.replacen('*', star, 1)) }
     }
 }
 
@@ -357,7 +360,8 @@ impl Check<'_> {
         let price = provider.and_then(|it| price::lookup(&it.kind, it.region.as_deref(), name));
         Target {
             provider: file.provider.clone(),
-            model: file.model.clone().unwrap_or_else(|| model.to_owned()),
+            model: name.to_owned(),
+            id: format!("{}/{name}", file.provider),
             weight: file.weight.unwrap_or(1),
             order: file.order.unwrap_or(0),
             strict: file.strict.unwrap_or(false),

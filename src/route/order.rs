@@ -1,5 +1,7 @@
 //! The order in which targets are tried, as it stands when a request comes.
 
+use std::borrow::Cow;
+
 use super::health::{Health, Standing};
 use super::plan::{Hop, Plan};
 use super::random::Random;
@@ -38,9 +40,9 @@ pub struct Candidate<'a> {
     /// That model's name in configuration.
     pub of_name: &'a str,
     /// The provider's name for the model.
-    pub model: String,
+    pub model: Cow<'a, str>,
     /// By what its health is known.
-    pub id: String,
+    pub id: &'a str,
     /// How it has done of late.
     pub health: Health,
     /// Whether to send requests to it.
@@ -73,17 +75,19 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan,
     if line.is_empty() {
         return Err(left_out.into_iter().map(|(_, why)| why).max().unwrap_or(Unfit::Operation));
     }
-    let mut hops: Vec<Hop> = Vec::new();
+    line.truncate(model.attempts as usize);
+    let mut hops: Vec<Hop> = line.iter().map(Candidate::hop).collect();
+    // At most [`MOST`], none twice.
+    let line = (0_u8..).take(hops.len()).collect();
     let mut number = |candidate: &Candidate<'_>| {
-        let hop = candidate.hop();
-        let known = hops.iter().position(|other| other.provider == hop.provider && other.model == hop.model);
+        let same = |other: &Hop| *other.provider == candidate.target.provider && *other.model == *candidate.model;
+        let known = hops.iter().position(same);
         u8::try_from(known.unwrap_or_else(|| {
-            hops.push(hop);
+            hops.push(candidate.hop());
             hops.len() - 1
         }))
         .ok()
     };
-    let line = line.iter().take(model.attempts as usize).filter_map(&mut number).collect();
     let mut detour = |names: &[String]| -> Vec<u8> {
         if names.is_empty() {
             return Vec::new();
@@ -136,6 +140,7 @@ pub fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let mut random = Random::new(ask.seed);
     let mut found: Vec<Candidate<'a>> = Vec::new();
+    let mut key = HEALTH.to_owned();
     // Depth first, as they are written: a fallback's own fallbacks come before the next fallback.
     let mut waiting: Vec<Found<'a>> = models.iter().rev().copied().collect();
     let mut seen: Vec<&str> = models.iter().map(|model| model.name).collect();
@@ -147,10 +152,12 @@ pub fn candidates<'a>(
                 continue;
             }
             let model = target.model(next.star);
-            let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
+            let twice = |other: &Candidate<'_>| other.model == model && other.target.provider == target.provider;
             if !found.iter().chain(&own).any(twice) {
-                let id = format!("{}/{}", target.provider, target.model);
-                let health: Health = read(shared, &key(&id));
+                let id = target.id.as_str();
+                key.truncate(HEALTH.len());
+                key.push_str(id);
+                let health: Health = read(shared, &key);
                 let standing = health.standing(ask.now);
                 own.push(Candidate { target, of: next.model, of_name: next.name, model, id, health, standing });
             }
@@ -173,8 +180,11 @@ pub fn candidates<'a>(
 
 /// Where the health of the target with that id is kept.
 pub(crate) fn key(id: &str) -> String {
-    format!("health {id}")
+    format!("{HEALTH}{id}")
 }
+
+/// Stands before what is about health among the records that workers share.
+const HEALTH: &str = "health ";
 
 /// Puts those that are to be left alone last, those first that will be well first. One that may be well again gets the
 /// request if it is its turn and no other request is out to see; if it is not its turn, those that are known to be well go before.
@@ -184,7 +194,7 @@ fn settle(line: &mut Vec<Candidate<'_>>, now: u64, shared: &dyn Shared) {
         let Some(candidate) = line.get_mut(first) else { break };
         let breaker = candidate.target.breaker;
         if candidate.standing == Standing::Well
-            || update(shared, &key(&candidate.id), |health: &mut Health| health.claim(now, &breaker)).is_some()
+            || update(shared, &key(candidate.id), |health: &mut Health| health.claim(now, &breaker)).is_some()
         {
             let first = line.remove(first);
             line.sort_by_key(|candidate| rank(candidate.standing));
@@ -208,8 +218,8 @@ impl Candidate<'_> {
     fn hop(&self) -> Hop {
         Hop {
             provider: self.target.provider.clone(),
-            model: self.model.clone(),
-            target: self.id.clone(),
+            model: self.model.clone().into_owned(),
+            target: self.target.id.clone(),
             strict: self.target.strict,
             edits: self.target.edits.clone(),
             breaker: self.target.breaker,

@@ -14,7 +14,7 @@ const EXPLORE: u64 = 5;
 
 /// Arranges the targets of one model. Lower orders come first; within one, the model's strategy decides, and what has
 /// weight 0 comes last.
-pub(super) fn arrange(targets: &mut Vec<Candidate<'_>>, model: &Model, ask: &Ask<'_>, random: &mut Random) {
+pub(super) fn arrange(targets: &mut [Candidate<'_>], model: &Model, ask: &Ask<'_>, random: &mut Random) {
     by_weight(targets, random);
     match model.strategy {
         Strategy::Weighted => {}
@@ -24,7 +24,8 @@ pub(super) fn arrange(targets: &mut Vec<Candidate<'_>>, model: &Model, ask: &Ask
         Strategy::LeastBusy => targets.sort_by(|one, other| busier(one, other, ask.now)),
         Strategy::Sticky => {
             if let Some(sticky) = ask.sticky {
-                targets.sort_by(|one, other| draw(one, sticky).total_cmp(&draw(other, sticky)));
+                // Of numbers that are not negative, the lower one has the lower bits.
+                targets.sort_by_cached_key(|it| draw(it, sticky).to_bits());
             }
         }
     }
@@ -32,20 +33,23 @@ pub(super) fn arrange(targets: &mut Vec<Candidate<'_>>, model: &Model, ask: &Ask
 }
 
 /// Draws without putting back, so that every place in the order goes by weight.
-fn by_weight(targets: &mut Vec<Candidate<'_>>, random: &mut Random) {
-    let mut order = Vec::with_capacity(targets.len());
-    while !targets.is_empty() {
-        let total: u64 = targets.iter().map(|it| u64::from(it.target.weight)).sum();
+fn by_weight(targets: &mut [Candidate<'_>], random: &mut Random) {
+    let mut rest = targets;
+    while rest.len() > 1 {
+        let total: u64 = rest.iter().map(|it| u64::from(it.target.weight)).sum();
         let mut point = random.below(total);
-        let drawn = targets.iter().position(|it| {
+        let drawn = rest.iter().position(|it| {
             let weight = u64::from(it.target.weight);
             let hit = point < weight;
             point = point.saturating_sub(weight);
             hit
         });
-        order.push(targets.remove(drawn.unwrap_or(0)));
+        // The others stay as they are written.
+        if let Some(passed) = drawn.and_then(|drawn| rest.get_mut(..=drawn)) {
+            passed.rotate_right(1);
+        }
+        rest = rest.split_first_mut().map_or(&mut [], |(_, others)| others);
     }
-    *targets = order;
 }
 
 /// What the request would cost, in 10⁻¹² USD, by what can be told before it is answered. What nobody knows comes last.
@@ -82,7 +86,7 @@ fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
     let hash = hash(sticky, it.id.as_bytes());
     // From 0 (not included) to 1.
     let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
-    -uniform.ln() / f64::from(it.target.weight.max(1))
+    uniform.ln().abs() / f64::from(it.target.weight.max(1))
 }
 
 /// FNV-1a, mixed at its end, as it spreads its last bytes little.

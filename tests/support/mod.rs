@@ -1,11 +1,14 @@
 //! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
+pub mod failures;
+pub mod front;
 pub mod load;
+pub mod outlet;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -116,17 +119,20 @@ impl Mock {
 
     /// A row for each request that it was asked.
     pub fn rows(&self) -> Vec<Value> {
-        let url = format!("http://{}/mock/ledger/rows", self.address);
-        let mut response = ureq::get(&url).call().unwrap();
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
-        serde_json::from_str::<Value>(&body).unwrap()["rows"].as_array().unwrap().clone()
+        self.told("ledger/rows")["rows"].as_array().unwrap().clone()
     }
 
     /// What it was asked under a request id.
     pub fn requests(&self, id: &str) -> Vec<Value> {
-        let url = format!("http://{}/mock/requests?id={id}", self.address);
-        let body = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
-        serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().clone()
+        self.told(&format!("requests?id={id}")).as_array().unwrap().clone()
+    }
+
+    /// What it tells under `/mock/`.
+    pub fn told(&self, path: &str) -> Value {
+        let url = format!("http://{}/mock/{path}", self.address);
+        let mut answer = ureq::get(&url).call().unwrap();
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
+        serde_json::from_str(&body).unwrap()
     }
 }
 
@@ -174,13 +180,8 @@ impl Gateway {
         }
         let file = folder.0.join("envoy.yaml");
         std::fs::write(&file, config).unwrap();
-        let own = root.join(".tools/bin/envoy");
-        let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
-        command
-            .args(["--use-dynamic-base-id", "-l", "warn", "-c"])
-            .arg(&file)
-            .current_dir(root)
-            .env(variable.0, variable.1);
+        let mut command = envoy(&file);
+        command.current_dir(root).env(variable.0, variable.1);
         let mut process = Process::spawn(command);
         let url = format!("http://{address}/v1/models");
         process.wait_for("Envoy to serve", |_| ureq::get(&url).call().ok());
@@ -211,6 +212,14 @@ impl Gateway {
             assert!(!bad || value == 0, "{name}: {value}");
         }
     }
+}
+
+/// An Envoy on this configuration.
+fn envoy(file: &Path) -> Command {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/envoy");
+    let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
+    command.args(["--use-dynamic-base-id", "-l", "warn", "-c"]).arg(file);
+    command
 }
 
 /// A folder of its own, gone when dropped.

@@ -233,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_one_of_those_that_there_are() {
+        let text = |strategy: &str| {
+            format!(
+                "providers: {{ a: {{ kind: openai }} }}\nmodels:\n  m: {{ strategy: {strategy}, targets: [{{ provider: a }}] }}\n"
+            )
+        };
+        for strategy in ["weighted", "latency", "least_busy", "sticky"] {
+            mistakes(&text(strategy), &[]);
+        }
+        mistakes(&text("least-busy"), &["3: models.m.strategy: did you mean `least_busy`"]);
+        mistakes(&text("fastest"), &["3: models.m.strategy: unknown strategy `fastest`; there are: weighted, latency"]);
+        mistakes(&text("7"), &["3: models.m.strategy: put it in quotes"]);
+    }
+
+    #[test]
     fn a_key_without_a_value_is_left_out_if_it_may_be() {
         mistakes("timeouts:\nlog:\nproviders:\n  a:\n    kind: openai\n    base_urls:\n", &[]);
         mistakes("providers:\n  a:\n    kind:\n", &["3: providers.a.kind: found nothing"]);

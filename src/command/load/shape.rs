@@ -1,7 +1,7 @@
 //! Whether a document has the members that its JSON Schema says, and what is left of it without those that it does not.
 //!
 //! Only what schemars makes of [`File`](model_gateway::config::File) is understood: `$ref`, `anyOf` of something and
-//! null, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
+//! null, `oneOf` some words, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
 //! own rules (patterns, enumerations) are left to the types that read them and to
 //! [`Config::check`](model_gateway::config::Config::check), which find better words.
 
@@ -158,10 +158,12 @@ impl<'s> Shape<'s> {
     }
 
     fn text(&mut self, text: &str, line: usize, schema: &Value, path: &str) -> Option<Value> {
+        let words = words(schema);
         let reason = match title(schema) {
-            "Duration" => text.parse::<Duration>().err(),
-            "Bytes" => text.parse::<Bytes>().err(),
-            _ => None,
+            "Duration" => text.parse::<Duration>().err().map(str::to_owned),
+            "Bytes" => text.parse::<Bytes>().err().map(str::to_owned),
+            _ if words.is_empty() || words.contains(&text) => None,
+            _ => Some(unknown(path.rsplit('.').next().unwrap_or(path), text, words.into_iter())),
         };
         if let Some(reason) = reason {
             self.mistake(line, path, reason);
@@ -206,7 +208,7 @@ impl<'s> Shape<'s> {
             () if allows(schema, "array") => Value::Array(Vec::new()),
             () if allows(schema, "integer") => 1.into(),
             () if allows(schema, "boolean") => false.into(),
-            () => "".into(),
+            () => words(schema).first().copied().unwrap_or_default().into(),
         }
     }
 
@@ -243,8 +245,15 @@ fn name(schema: &Value) -> &'static str {
     NAMES.iter().find(|(kind, _)| allows(schema, kind)).map_or("something else", |(_, name)| name)
 }
 
+/// The words that there are to choose from; none if `schema` is of something else.
+fn words(schema: &Value) -> Vec<&str> {
+    let words = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    words.filter_map(|word| word.get("const")?.as_str()).collect()
+}
+
 fn allows(schema: &Value, kind: &str) -> bool {
     match schema.get("type") {
+        None => kind == "string" && !words(schema).is_empty(),
         Some(Value::String(only)) => only == kind,
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
         _ => false,

@@ -101,10 +101,13 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's cluster, in the order of their names, and where tokens come from.
+    /// Every provider's clusters, in the order of their names, and where tokens come from.
     pub fn clusters(&self) -> Vec<Value> {
-        let providers = self.config.providers.values().map(|provider| cluster::cluster(self, provider));
-        providers.chain(secrets::wants_gcp(self).then(|| secrets::metadata(self))).collect()
+        let providers = || self.config.providers.values();
+        let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
+        let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
+        let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
+        nowhere.into_iter().chain(clusters).chain(metadata).collect()
     }
 
     fn admin(&self) -> Value {
