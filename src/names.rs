@@ -15,6 +15,14 @@ pub const STATE_PREFIX: &str = "wasm.";
 
 /// The response header by which the provider position asks Envoy for another attempt.
 pub const RETRY_HEADER: &str = "x-gateway-retry";
+/// The request header that names the cluster which gets a copy of the request.
+pub const MIRROR_TO: &str = "x-gateway-mirror-to";
+/// The request header that carries the copy's plan, for it has no properties of the request's.
+pub const MIRROR: &str = "x-gateway-mirror";
+/// The request header by which a client asks how its targets were chosen, and the answer's header that says it.
+pub const DEBUG: &str = "x-gateway-debug";
+/// See [`DEBUG`].
+pub const ROUTE: &str = "x-gateway-route";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
 
@@ -27,6 +35,10 @@ pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
+    /// The rule that the request followed.
+    pub const RULE: &str = "gateway.rule";
+    /// The provider that got a copy of it.
+    pub const MIRROR: &str = "gateway.mirror";
     /// The provider that answered, or failed last.
     pub const PROVIDER: &str = "gateway.provider";
     /// The provider's name for the model.
@@ -41,5 +53,6 @@ pub mod log {
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+    pub const ALL: &[&str] =
+        &[MODEL, RULE, MIRROR, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

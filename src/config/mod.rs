@@ -8,13 +8,19 @@ mod checked;
 mod file;
 mod models;
 mod policy;
+mod rules;
 mod suggest;
 mod units;
+mod when;
 
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
-pub use self::file::{BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::file::{
+    BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, SecretRef, TargetFile, Timeouts,
+};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
+pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};
+pub use self::when::{Operators, Scalar, TestFile, WhenFile};

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::endpoint::{Asks, Endpoint, percent_decode};
-use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
-use super::sticky::sticky;
+use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
+use super::subject::Request;
 use super::verdict;
 use crate::clients::openai;
 use crate::config::{Config, Found};
@@ -12,7 +12,7 @@ use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{self, Ask, Plan};
+use crate::route::{Brief, Decision, Explanation, Plan, Question, decide};
 use crate::splice::Facts;
 
 /// One client request on its way to a provider, and the answer's way back.
@@ -20,6 +20,8 @@ use crate::splice::Facts;
 pub struct Gateway {
     config: Rc<Config>,
     phase: Phase,
+    /// Why the request goes where it goes, if the client wants to know.
+    told: Option<Box<Brief>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -58,8 +60,16 @@ impl Machine for Gateway {
 
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
         let mut step = Step::go();
-        let good = || host.header(":status").is_some_and(|status| status.starts_with('2'));
-        if self.phase != Phase::Sent || good() {
+        if self.phase != Phase::Sent {
+            return step;
+        }
+        let good = host.header(":status").is_some_and(|status| status.starts_with('2'));
+        if self.told.is_some() {
+            let error = host.property(names::log::ERROR).unwrap_or_default();
+            let last = if good { "answered".into() } else { String::from_utf8_lossy(&error) };
+            self.tell(host, &last, &mut step);
+        }
+        if good {
             return step;
         }
         // An attempt asked for the next target, and Envoy did not go there: its own limits, or a route without retries.
@@ -93,21 +103,32 @@ impl Machine for Gateway {
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>) -> Self {
-        Self { config, phase: Phase::Pass }
+        Self { config, phase: Phase::Pass, told: None }
+    }
+
+    /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
+    pub(super) fn tell(&mut self, host: &dyn Host, last: &str, step: &mut Step) {
+        let Some(told) = self.told.take() else { return };
+        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        let told = match plan {
+            Some(plan) => told.tried(&plan, last),
+            None => *told,
+        };
+        step.set(names::ROUTE, told.to_json(MAX_ROUTE));
     }
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
         let path = header(":path");
         match Endpoint::find(&header(":method"), &path)? {
-            None => Ok(Step::go()),
+            None => Ok(without_orders(host, Step::go())),
             Some((Asks::Models, "")) => {
                 let names = self.config.models.names();
                 Ok(answer(openai::models(names.into_iter(), host.now() / 1000)))
             }
             Some((Asks::Models, name)) => {
                 let name = percent_decode(name);
-                self.model(&name)?;
+                find(&self.config, &name)?;
                 Ok(answer(openai::model(&name, host.now() / 1000)))
             }
             Some((Asks::Model(operation), _)) => {
@@ -141,47 +162,40 @@ impl Gateway {
         if body.len() as u64 > self.config.body_limit {
             return Err(self.too_large(body.len() as u64));
         }
-        let document = Document::parse(body).map_err(|invalid| {
-            let message = format!("We could not parse the JSON body of your request: {invalid}.");
-            Error::new(Cause::BadRequest, message)
-        })?;
-        let facts = Facts::of(operation, &document)?;
-        let name = facts.model.decode();
-        let found = self.model(&name)?;
-        let model = found.model;
-        let sticky = sticky(host, &document, model);
-        let ask = Ask { model: found, operation, sticky, now: host.now(), seed: host.seed() };
-        let Some(plan) = route::plan(&self.config, &ask, host) else {
+        let document = parse(body)?;
+        let name = Facts::of(operation, &document)?.model;
+        let name = name.decode();
+        let config = self.config.clone();
+        let decision = decision(&config, host, operation, &document, &name)?;
+        let Decision { rule, found, plan, copy, .. } = &decision;
+        let Some(plan) = plan else {
             let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
             return Err(Error::bad_request(message, "model"));
         };
-        let timeout = if facts.stream { model.first_token_timeout } else { model.answer_timeout };
-        let mut step = Step { reroute: true, ..Step::go() };
+        let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
-        step.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.as_millis().to_string());
-        step.set("x-envoy-upstream-rq-timeout-ms", model.whole_timeout.as_millis().to_string());
-        let plan = Plan {
-            model: name.clone().into_owned(),
-            stream: facts.stream,
-            include_usage: facts.include_usage,
-            patience: timeout.as_millis(),
-            ..plan
-        };
+        step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
+        step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         step.property(names::log::MODEL, name.as_bytes());
+        if let Some(rule) = rule {
+            step.property(names::log::RULE, rule.name.as_bytes());
+        }
+        if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
+            step.property(names::log::MIRROR, to);
+            step.set(names::MIRROR_TO, to);
+            // Whole, and not by way of `set`, which cuts.
+            step.headers.push((names::MIRROR, copy.as_ref().map(Plan::to_header)));
+        }
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
+        step.keep = without_overrides(&config, host);
+        if config.debug && host.header(names::DEBUG).is_some_and(|wish| wish == "1") {
+            self.told = Some(Box::new(Brief::of(&decision)));
+        }
         self.phase = Phase::Sent;
         Ok(step)
-    }
-
-    fn model<'a>(&'a self, name: &'a str) -> Result<Found<'a>, Error> {
-        self.config.models.find(name).ok_or_else(|| {
-            let name: String = name.chars().take(MAX_TOLD).collect();
-            let message = format!("The model '{name}' does not exist or you do not have access to it.");
-            Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
-        })
     }
 
     fn too_large(&self, bytes: u64) -> Error {
@@ -190,12 +204,88 @@ impl Gateway {
     }
 }
 
+fn find<'a>(config: &'a Config, name: &'a str) -> Result<Found<'a>, Error> {
+    config.models.find(name).ok_or_else(|| {
+        let name: String = name.chars().take(MAX_TOLD).collect();
+        let message = format!("The model '{name}' does not exist or you do not have access to it.");
+        Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
+    })
+}
+
+/// What is decided about the request in `document`, which asks for the model of this `name`.
+fn decision<'a>(
+    config: &'a Config,
+    host: &dyn Host,
+    operation: Operation,
+    document: &Document<'_>,
+    name: &'a str,
+) -> Result<Decision<'a>, Error> {
+    let facts = Facts::of(operation, document)?;
+    let asked = find(config, name)?;
+    let question = Question {
+        name,
+        asked,
+        operation,
+        stream: facts.stream,
+        include_usage: facts.include_usage,
+        now: host.now(),
+        seed: host.seed(),
+    };
+    let request = Request::new(host, operation, document, name, asked, facts.stream);
+    Ok(decide(config, question, &request, host))
+}
+
+/// Why a request would go where it would go.
+///
+/// # Errors
+/// It is none that goes anywhere: the client's mistake.
+pub fn explain(config: &Config, host: &dyn Host, body: &[u8]) -> Result<Explanation, Error> {
+    let path = host.header(":path").unwrap_or_default();
+    let Some((Asks::Model(operation), _)) = Endpoint::find("POST", &path)? else {
+        return Err(Error::new(Cause::UnknownEndpoint, format!("Nothing at {path} goes to a model.")));
+    };
+    let document = parse(body)?;
+    let name = Facts::of(operation, &document)?.model;
+    Ok(Explanation::of(&decision(config, host, operation, &document, &name.decode())?))
+}
+
+fn parse(body: &[u8]) -> Result<Document<'_>, Error> {
+    Document::parse(body).map_err(|invalid| {
+        let message = format!("We could not parse the JSON body of your request: {invalid}.");
+        Error::new(Cause::BadRequest, message)
+    })
+}
+
+/// What only the gateway says to the provider position is nothing for a client to say.
+fn without_orders(host: &dyn Host, mut step: Step) -> Step {
+    for name in [names::MIRROR, names::MIRROR_TO] {
+        if host.header(name).is_some() {
+            step.remove(name);
+        }
+    }
+    step
+}
+
+/// The request's headers but for those that choose a side of a rule; `None`: there are none of these.
+fn without_overrides(config: &Config, host: &dyn Host) -> Option<Headers> {
+    let shares = config.rules.iter().filter_map(|rule| rule.share.as_ref());
+    let names: Vec<&str> = shares.filter_map(|share| share.override_header.as_deref()).collect();
+    if !names.iter().any(|name| host.header(name).is_some()) {
+        return None;
+    }
+    let mut headers = host.headers();
+    headers.retain(|(name, _)| !names.contains(&name.as_str()));
+    Some(headers)
+}
+
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
 
 /// How much of a name that a client made up it is told again, in characters.
 const MAX_TOLD: usize = 256;
+/// The longest that a client is told of the way of its request, in bytes.
+const MAX_ROUTE: usize = 2000;
 
 /// The gateway's own refusal: final, whatever targets there are.
 pub(super) fn refuse(error: &Error) -> Step {

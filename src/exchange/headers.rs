@@ -29,7 +29,8 @@ const TO_CLIENT: &[&str] = &[
     "x-envoy-upstream-service-time",
 ];
 
-/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so.
+/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so. What is
+/// the gateway's own never passes: a copy's plan among it.
 pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
     let is_named = |name: &str| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
@@ -37,7 +38,7 @@ pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
             None => name == rule,
         })
     };
-    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name))
+    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !name.starts_with("x-gateway-"))
 }
 
 /// What of `headers` a client gets.
@@ -71,6 +72,7 @@ mod tests {
             "cookie",
             "openai-organization",
             "proxy-authorization",
+            "x-gateway-mirror",
             "x-gateway-target",
             "x-request-id",
             "x-tenant",
@@ -83,6 +85,8 @@ mod tests {
             names(to_provider(request, &named)),
             [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]
         );
+        let all = headers(&["x-gateway-mirror", "x-gateway-debug", "x-g", "authorization"]);
+        assert_eq!(names(to_provider(all, &["x-g*".to_owned()])), ["x-g"]);
         let answer = headers(&[
             ":status",
             "content-type",

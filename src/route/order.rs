@@ -42,16 +42,46 @@ pub struct Candidate<'a> {
     pub standing: Standing,
 }
 
+/// What a plan was made of, for those who want to know why.
+#[derive(Debug, Clone, Default)]
+pub struct Trace<'a> {
+    /// In the order in which they are tried, those for which there are no attempts left too.
+    pub line: Vec<Candidate<'a>>,
+    /// What takes the line's place if the prompt does not fit.
+    pub context_window: Vec<Candidate<'a>>,
+    /// What takes the line's place if the provider will not answer the prompt.
+    pub content_policy: Vec<Candidate<'a>>,
+    /// What is in none of them.
+    pub left_out: Vec<LeftOut<'a>>,
+}
+
+/// A target that cannot be tried.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftOut<'a> {
+    /// Where configuration has it.
+    pub target: &'a Target,
+    /// The name in configuration of the model that it belongs to.
+    pub of_name: &'a str,
+    /// What it lacks, or what is wrong with it.
+    pub why: &'static str,
+}
+
 /// The most targets that a plan can have.
 const MOST: usize = 64;
 
 /// The way of a request; `None` if no target offers what it asks for.
 pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan> {
+    trace(config, ask, shared).0
+}
+
+/// The same, and what it was made of.
+pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Option<Plan>, Trace<'a>) {
     let model = ask.model.model;
-    let mut line = candidates(config, ask, &[ask.model], shared);
+    let mut left_out = Vec::new();
+    let mut line = candidates(config, ask, &[ask.model], shared, &mut left_out);
     settle(&mut line, ask.now, shared);
     if line.is_empty() {
-        return None;
+        return (None, Trace { left_out, ..Trace::default() });
     }
     let mut hops: Vec<Hop> = Vec::new();
     let mut number = |candidate: &Candidate<'_>| {
@@ -63,33 +93,36 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan>
         }))
         .ok()
     };
-    let line = line.iter().take(model.attempts as usize).filter_map(&mut number).collect();
-    let mut detour = |names: &[String]| -> Vec<u8> {
+    let numbers = line.iter().take(model.attempts as usize).filter_map(&mut number).collect();
+    let mut detour = |names: &'a [String]| -> (Vec<u8>, Vec<Candidate<'a>>) {
         if names.is_empty() {
-            return Vec::new();
+            return Default::default();
         }
-        let models: Vec<Found<'_>> = names.iter().filter_map(|name| config.models.find(name)).collect();
-        let mut candidates = candidates(config, ask, &models, shared);
+        let models: Vec<Found<'a>> = names.iter().filter_map(|name| config.models.find(name)).collect();
+        let mut candidates = candidates(config, ask, &models, shared, &mut left_out);
         candidates.sort_by_key(|candidate| rank(candidate.standing));
-        candidates.iter().filter_map(&mut number).collect()
+        (candidates.iter().filter_map(&mut number).collect(), candidates)
     };
-    let context_window = detour(&model.context_window_fallbacks);
-    let content_policy = detour(&model.content_policy_fallbacks);
-    Some(Plan {
+    let (context_window, context_window_line) = detour(&model.context_window_fallbacks);
+    let (content_policy, content_policy_line) = detour(&model.content_policy_fallbacks);
+    let plan = Plan {
         model: String::new(),
         operation: ask.operation,
         stream: false,
         include_usage: false,
         patience: 0,
         hops,
-        line,
+        line: numbers,
         context_window,
         content_policy,
         retries: model.retries.clone(),
         attempts: model.attempts,
         made: 0,
         pending: None,
-    })
+        failed: Vec::new(),
+    };
+    let (context_window, content_policy) = (context_window_line, content_policy_line);
+    (Some(plan), Trace { line, context_window, content_policy, left_out })
 }
 
 /// The targets of `models`, each followed by those of its fallbacks, and of theirs, as strategies arrange them; none twice.
@@ -98,6 +131,7 @@ pub fn candidates<'a>(
     ask: &Ask<'a>,
     models: &[Found<'a>],
     shared: &dyn Shared,
+    left_out: &mut Vec<LeftOut<'a>>,
 ) -> Vec<Candidate<'a>> {
     let mut random = Random::new(ask.seed);
     let mut found: Vec<Candidate<'a>> = Vec::new();
@@ -110,8 +144,10 @@ pub fn candidates<'a>(
             let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
-            if offered && !found.iter().chain(&own).any(twice) {
-                let id = format!("{}/{}", target.provider, target.model);
+            if !offered {
+                left_out.push(LeftOut { target, of_name: next.name, why: "does not offer the operation" });
+            } else if !found.iter().chain(&own).any(twice) {
+                let id = target.id();
                 let health: Health = read(shared, &key(&id));
                 let standing = health.standing(ask.now);
                 own.push(Candidate { target, of: next.model, of_name: next.name, model, id, health, standing });
@@ -134,7 +170,7 @@ pub fn candidates<'a>(
 }
 
 /// Where the health of the target with that id is kept.
-pub(crate) fn key(id: &str) -> String {
+pub fn key(id: &str) -> String {
     format!("health {id}")
 }
 

@@ -61,7 +61,7 @@ fn busier(one: &Candidate<'_>, other: &Candidate<'_>, now: u64) -> Ordering {
 
 /// Weighted rendezvous: the lowest wins, a target added takes only what it wins itself.
 /// Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
-fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
+pub(super) fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
     let hash = hash(sticky, it.id.as_bytes());
     // From 0 (not included) to 1.
     let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;

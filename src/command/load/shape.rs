@@ -1,7 +1,7 @@
 //! Whether a document has the members that its JSON Schema says, and what is left of it without those that it does not.
 //!
 //! Only what schemars makes of [`File`](model_gateway::config::File) is understood: `$ref`, `anyOf` of something and
-//! null, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
+//! null, `true`, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
 //! own rules (patterns, enumerations) are left to the types that read them and to
 //! [`Config::check`](model_gateway::config::Config::check), which find better words.
 
@@ -56,17 +56,21 @@ impl<'s> Shape<'s> {
     fn value(&mut self, node: &Node, line: usize, schema: &'s Value, path: &str) -> Option<Value> {
         self.lines.entry(path.to_owned()).or_insert(line);
         let schema = self.resolve(schema);
+        if *schema == Value::Bool(true) {
+            return Some(node.to_json());
+        }
         let found = match &node.data {
             Data::Map(members) if allows(schema, "object") => return Some(self.map(members, node, schema, path)),
             Data::List(items) if allows(schema, "array") => return Some(self.list(items, schema, path)),
             Data::Text(text) if allows(schema, "string") => return self.text(text, line, schema, path),
             Data::Integer(number) if allows(schema, "integer") => return self.integer(*number, line, schema, path),
+            Data::Integer(_) | Data::Float(_) if allows(schema, "number") => return Some(node.to_json()),
             Data::Bool(value) if allows(schema, "boolean") => return Some(Value::from(*value)),
             Data::Null if allows(schema, "null") => return Some(Value::Null),
             Data::Map(_) => "a mapping",
             Data::List(_) => "a list",
             Data::Text(_) => "text",
-            Data::Integer(_) | Data::Float => "a number",
+            Data::Integer(_) | Data::Float(_) => "a number",
             Data::Bool(_) => "true or false",
             Data::Null => "nothing",
         };
@@ -77,7 +81,7 @@ impl<'s> Shape<'s> {
 
     fn map(&mut self, members: &[Member], node: &Node, schema: &'s Value, path: &str) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let others = schema.get("additionalProperties").filter(|schema| schema.is_object());
+        let others = schema.get("additionalProperties").filter(|schema| **schema != Value::Bool(false));
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mut kept = Map::new();
@@ -199,7 +203,7 @@ impl<'s> Shape<'s> {
         }
         match () {
             () if allows(schema, "array") => Value::Array(Vec::new()),
-            () if allows(schema, "integer") => 1.into(),
+            () if allows(schema, "integer") || allows(schema, "number") => 1.into(),
             () if allows(schema, "boolean") => false.into(),
             () => "".into(),
         }
@@ -215,10 +219,11 @@ fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
     match (title(schema), found) {
         ("Duration", _) => ("a duration such as `500ms`, `3s` or `5m`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
+        ("Test", _) => ("a value, or operators such as `{ in: [a, b] }`", ""),
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")
         }
-        (_, Data::Integer(_) | Data::Float | Data::Bool(_)) if allows(schema, "string") => {
+        (_, Data::Integer(_) | Data::Float(_) | Data::Bool(_)) if allows(schema, "string") => {
             ("text", "; put it in quotes")
         }
         (_, Data::Map(_) | Data::Text(_)) if allows(schema, "array") => ("a list", "; begin each item with `- `"),
@@ -231,6 +236,7 @@ fn name(schema: &Value) -> &'static str {
         ("object", "a mapping"),
         ("array", "a list"),
         ("integer", "a whole number"),
+        ("number", "a number"),
         ("boolean", "true or false"),
         ("string", "text"),
     ];

@@ -1,0 +1,109 @@
+//! All that is decided about a request before its first attempt: the rule that it follows, the model that answers it, its
+//! plan, and whether a copy of it goes elsewhere.
+
+use super::order::{Ask, Trace, trace};
+use super::plan::{Hop, Plan};
+use super::rules::{Facts, Judgement, judge_all, mirrored};
+use super::shared::Shared;
+use crate::config::{Breaker, Config, Found, Mirror, Rule, Strategy, Way};
+use crate::dialect::Operation;
+
+/// A request, as far as it is known without a look into its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The name of the model that the client asked for.
+    pub name: &'a str,
+    /// That model.
+    pub asked: Found<'a>,
+    /// What the model is asked for.
+    pub operation: Operation,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client wants the usage at the end of a stream.
+    pub include_usage: bool,
+    /// The time, in milliseconds since 1970.
+    pub now: u64,
+    /// Decides what is left to chance.
+    pub seed: u64,
+}
+
+/// What was decided, and why.
+#[derive(Debug, Clone)]
+pub struct Decision<'a> {
+    /// What was decided about.
+    pub question: Question<'a>,
+    /// The rule that the request follows.
+    pub rule: Option<&'a Rule>,
+    /// What became of each rule, as far as they were looked at.
+    pub judged: Vec<(&'a Rule, Judgement)>,
+    /// The model that answers it: that which was asked for, or the rule's.
+    pub found: Found<'a>,
+    /// The number by which it sticks to a target.
+    pub sticky: Option<u64>,
+    /// The plan; `None` if no target offers what is asked for.
+    pub plan: Option<Plan>,
+    /// What the plan was made of.
+    pub trace: Trace<'a>,
+    /// Where copies go, and by which name of the model.
+    pub mirror: Option<(&'a Mirror, String)>,
+    /// The plan of this request's copy; `None` if there is none.
+    pub copy: Option<Plan>,
+}
+
+/// Decides about a request.
+pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts, shared: &dyn Shared) -> Decision<'a> {
+    let Question { asked, operation, now, seed, .. } = question;
+    let judged = judge_all(&config.rules, facts, seed);
+    let rule = judged.last().filter(|(_, judgement)| *judgement == Judgement::Follows).map(|(rule, _)| *rule);
+    // What a `*` in a rule's targets stands for.
+    let star = if asked.star.is_empty() { asked.name } else { asked.star };
+    let found = match rule.map(|rule| &rule.way) {
+        Some(Way::Use(name)) => config.models.find(name).unwrap_or(asked),
+        Some(Way::Targets(model)) => Found { name: "", model, star },
+        Some(Way::Asked) | None => asked,
+    };
+    let sticky = facts.sticky(found.model);
+    let (plan, trace) = trace(config, &Ask { model: found, operation, sticky, now, seed }, shared);
+    let patience = if question.stream { found.model.first_token_timeout } else { found.model.answer_timeout };
+    let plan = plan.map(|plan| Plan {
+        model: question.name.to_owned(),
+        stream: question.stream,
+        include_usage: question.include_usage,
+        patience: patience.as_millis(),
+        ..plan
+    });
+    let own = rule.and_then(|rule| rule.mirror.as_ref()).map(|mirror| (mirror, mirror.target.model(star)));
+    let mirror = own.or_else(|| found.model.mirror.as_ref().map(|mirror| (mirror, mirror.target.model(found.star))));
+    let copy = match (&plan, &mirror) {
+        (Some(plan), Some((mirror, model))) if mirrored(mirror, seed) => copy(config, plan, mirror, model),
+        _ => None,
+    };
+    Decision { question, rule, judged, found, sticky, plan, trace, mirror, copy }
+}
+
+/// A plan of one attempt, by whose outcome nobody is judged.
+fn copy(config: &Config, plan: &Plan, mirror: &Mirror, model: &str) -> Option<Plan> {
+    let target = &mirror.target;
+    config.providers.get(&target.provider).filter(|provider| provider.kind.offers(plan.operation))?;
+    let hop = Hop {
+        provider: target.provider.clone(),
+        model: model.to_owned(),
+        target: String::new(),
+        strict: false,
+        edits: target.edits.clone(),
+        breaker: Breaker::default(),
+        strategy: Strategy::default(),
+    };
+    Some(Plan {
+        hops: vec![hop],
+        line: vec![0],
+        context_window: Vec::new(),
+        content_policy: Vec::new(),
+        retries: Vec::new(),
+        attempts: 1,
+        ..plan.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests;
