@@ -35,6 +35,10 @@ pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
+    /// The name of the client's key.
+    pub const KEY: &str = "gateway.key";
+    /// Whose it is.
+    pub const TEAM: &str = "gateway.team";
     /// The rule that the request followed.
     pub const RULE: &str = "gateway.rule";
     /// The provider that got a copy of it.
@@ -54,5 +58,5 @@ pub mod log {
 
     /// All of them.
     pub const ALL: &[&str] =
-        &[MODEL, RULE, MIRROR, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+        &[MODEL, KEY, TEAM, RULE, MIRROR, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
 }

@@ -1,6 +1,8 @@
 //! The real Envoy, the real module, the simulated providers: each failure × streamed or not × alone or first of two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "envoy/rules.rs"]
+mod rules;
 mod support;
 
 use std::io::{Read, Write};

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "exchange/embeddings.rs"]
+mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
 #[path = "exchange/properties.rs"]
@@ -17,7 +19,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::refusals;
+use scripted::{keys, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -51,4 +53,14 @@ fn what_is_not_the_gateways_passes() {
     for root in ["gateway", "single"] {
         refusals::check_others(&mut native(), root);
     }
+}
+
+#[test]
+fn keys_open_what_they_are_for_and_nothing_else() {
+    keys::check(&mut Native::new(&keys::config(), ENVIRONMENT));
+}
+
+#[test]
+fn wrong_keys_are_heard_out_a_few_times() {
+    keys::check_failures(&mut Native::new(&keys::config(), ENVIRONMENT));
 }

@@ -11,8 +11,8 @@ use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
 use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
-use scripted::refusals;
 use scripted::wire::{KINDS, Kind};
+use scripted::{keys, refusals};
 use serde_json::json;
 
 /// A VM with every root; None where there is no module to test.
@@ -42,6 +42,15 @@ fn what_is_no_request_is_refused() {
         refusals::check_others(&mut filters, root);
     }
     refusals::check_models(&mut filters);
+}
+
+#[test]
+fn keys_open_what_they_are_for_and_nothing_else() {
+    let Some(module) = host::module() else { return };
+    let mut filters = Wasm::with_roots(&module, &keys::config(), ENVIRONMENT);
+    keys::check(&mut filters);
+    keys::check_failures(&mut filters);
+    assert!(!filters.log().join("\n").contains("key-"), "{:?}", filters.log());
 }
 
 #[test]

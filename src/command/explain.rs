@@ -25,6 +25,9 @@ pub struct Arguments {
     /// A header of the request; for several, several times.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
+    /// Whose request it is: the name of a key. Default: one that may do anything.
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
     /// The request's path.
     #[arg(long, default_value = "/v1/chat/completions")]
     path: String,
@@ -96,7 +99,15 @@ pub fn run(arguments: &Arguments) -> Result<String, String> {
         )
         .map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    let explanation = explain(&loaded.config, &desk, &body)
+    let keys = || loaded.config.keys.iter().map(|key| key.name.as_str());
+    let key = match &arguments.key {
+        Some(name) => match loaded.config.keys.iter().find(|key| key.name == *name) {
+            Some(key) => Some(key.as_ref()),
+            None => return Err(model_gateway::config::unknown("key", name, keys())),
+        },
+        None => None,
+    };
+    let explanation = explain(&loaded.config, key, &desk, &body)
         .map_err(|error| format!("the request is refused with {}: {}", error.client_status(), error.message))?;
     Ok(match arguments.format {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&explanation).unwrap_or_default()),
@@ -170,6 +181,10 @@ impl Host for Desk {
         None
     }
 
+    fn client(&self) -> Option<String> {
+        None
+    }
+
     fn ending(&self) -> Ending {
         Ending::Complete
     }
@@ -198,14 +213,19 @@ fn text(it: &Explanation) -> String {
     for rule in &it.rules {
         let _ = writeln!(out, "Rule {}: {}.", rule.rule, rule.outcome);
     }
+    if it.line.is_empty() {
+        let _ = writeln!(out, "No target can be asked: the request is refused.");
+    }
     let by = match (&it.answered_by, &it.rule) {
         (Some(model), _) => format!("model {model}"),
         (None, rule) => format!("the targets of rule {}", rule.as_deref().unwrap_or_default()),
     };
     let strategy = serde_json::to_value(it.strategy).ok().and_then(|it| it.as_str().map(str::to_owned));
     let sticks = if it.sticks { ", to which it sticks" } else { "" };
-    let _ = writeln!(out, "It goes to {by}, by the strategy {}{sticks}:", strategy.unwrap_or_default());
-    lines(&it.line, &mut out);
+    if !it.line.is_empty() {
+        let _ = writeln!(out, "It goes to {by}, by the strategy {}{sticks}:", strategy.unwrap_or_default());
+        lines(&it.line, &mut out);
+    }
     for (what, list) in [
         ("If the prompt does not fit:", &it.context_window),
         ("If a provider will not answer the prompt:", &it.content_policy),

@@ -5,8 +5,10 @@
 #![cfg(not(target_family = "wasm"))]
 
 mod explain;
+mod key;
 mod load;
 mod mock;
+mod prices;
 mod render;
 mod run;
 mod tools;
@@ -56,8 +58,13 @@ enum Command {
     },
     /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
+    /// Keys for clients.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Derive the built-in table of prices again, from LiteLLM's.
+    Prices(prices::Derive),
 }
 
 /// A command that failed: what to tell. It has been told in full when this is empty.
@@ -71,7 +78,9 @@ fn main() -> ExitCode {
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
+        Command::Key(key) => key.run().and_then(|text| print(&text)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
+        Command::Prices(arguments) => prices::derive(&arguments).and_then(|done| print(&done)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");

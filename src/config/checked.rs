@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::base_url::BaseUrl;
 
 use super::file::{File, ProviderFile, SecretRef};
+use super::keys::Keys;
 use super::models::{MAX_ATTEMPTS, Model, Models};
 use super::rules::{Mirror, Rule, Way};
 use super::suggest::unknown;
@@ -33,6 +34,8 @@ pub struct Config {
     pub forward_headers: Vec<String>,
     /// By name.
     pub providers: BTreeMap<String, Provider>,
+    /// Who may call.
+    pub keys: Keys,
     /// What clients may ask for.
     pub models: Models,
     /// Which requests go elsewhere: the first that matches is followed.
@@ -153,6 +156,7 @@ impl Check<'_> {
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),
             providers: self.providers(),
+            keys: self.keys(),
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
@@ -51,6 +52,16 @@ pub struct File {
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
+    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyFile>>,
+    /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<String>,
+    /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
+    /// their key. Default 60; 0: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failures: Option<u32>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
@@ -58,7 +69,7 @@ pub struct File {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleFile>,
     /// Whether answers to requests with the header `x-gateway-debug: 1` say in `x-gateway-route` how their targets were
-    /// chosen. Default false.
+    /// chosen. Default false: only those with a key whose role is `admin`.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub debug: bool,
 }
@@ -160,8 +171,8 @@ pub struct RuleFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_family = "wasm"), schemars(with = "Option<f64>"))]
     pub share: Option<serde_json::Number>,
-    /// Whose requests are all within the share, or none: `user` (the member of the request) or `header:NAME`; those that have
-    /// none are drawn. Default: each request is drawn.
+    /// Whose requests are all within the share, or none: `user` (the member of the request), `key` or `header:NAME`;
+    /// those that have none are drawn. Default: each request is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky_by: Option<String>,
     /// A header by which a client chooses: `on` is within the share, `off` is not. Providers never see it.

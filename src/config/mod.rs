@@ -6,6 +6,7 @@
 mod base_url;
 mod checked;
 mod file;
+mod keys;
 mod models;
 mod policy;
 mod rules;
@@ -18,6 +19,7 @@ pub use self::checked::{Config, Log, Mistake, Provider};
 pub use self::file::{
     BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, SecretRef, TargetFile, Timeouts,
 };
+pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};

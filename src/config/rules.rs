@@ -38,6 +38,8 @@ pub struct Share {
 pub enum ShareBy {
     /// Those of a user: the request's member.
     User,
+    /// Those with the same key.
+    Key,
     /// Those with the same header of this name, in lower case.
     Header(String),
 }
@@ -81,6 +83,12 @@ pub enum Condition {
 pub enum Subject {
     /// A header, in lower case.
     Header(String),
+    /// The name of the client's key.
+    Key,
+    /// Whose it is.
+    Team,
+    /// One of its labels.
+    Label(String),
     /// The path without its query.
     Path,
     /// The names of the model that was asked for.
@@ -223,9 +231,10 @@ impl Check<'_> {
         let by_header = |name: &str| ShareBy::Header(name.to_ascii_lowercase());
         let sticky_by = file.sticky_by.as_deref().and_then(|by| match by.strip_prefix("header:") {
             _ if by == "user" => Some(ShareBy::User),
+            _ if by == "key" => Some(ShareBy::Key),
             Some(name) if is_header(name) => Some(by_header(name)),
             _ => {
-                self.mistake(format!("{path}.sticky_by"), "expected `user` or `header:NAME`");
+                self.mistake(format!("{path}.sticky_by"), "expected `user`, `key` or `header:NAME`");
                 None
             }
         });
@@ -282,7 +291,12 @@ impl Check<'_> {
             }
             all.push(self.is(path, Subject::Parameter(names), test));
         }
+        for (name, test) in &file.label {
+            all.push(self.is(format!("{path}.label.{name}"), Subject::Label(name.clone()), test));
+        }
         for (key, subject, test) in [
+            ("key", Subject::Key, &file.key),
+            ("team", Subject::Team, &file.team),
             ("path", Subject::Path, &file.path),
             ("model", Subject::Model, &file.model),
             ("prompt_tokens", Subject::PromptTokens, &file.prompt_tokens),
@@ -317,7 +331,9 @@ impl Check<'_> {
     fn test(&mut self, path: &str, subject: &Subject, file: &TestFile, depth: usize) -> Test {
         let is_number = *subject == Subject::PromptTokens;
         let operators = match file {
-            TestFile::Equals(Scalar::Text(name)) if matches!(subject, Subject::Model | Subject::Path) => {
+            TestFile::Equals(Scalar::Text(name))
+                if matches!(subject, Subject::Key | Subject::Model | Subject::Path) =>
+            {
                 return Test::Like(name.clone());
             }
             TestFile::Equals(value) => {

@@ -14,6 +14,15 @@ pub struct WhenFile {
     /// Headers of the request, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub header: BTreeMap<String, TestFile>,
+    /// The name of the client's key; a `*` stands for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<TestFile>,
+    /// Whose the client's key is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TestFile>,
+    /// Labels of the client's key, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label: BTreeMap<String, TestFile>,
     /// The path without its query; a `*` stands for anything: `/v1/chat/*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<TestFile>,

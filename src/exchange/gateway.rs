@@ -2,23 +2,26 @@
 
 use std::rc::Rc;
 
+use super::access::{admit, identify, permit};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Found};
+use crate::config::{Config, Found, Key, Role};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{Brief, Decision, Explanation, Plan, Question, decide};
+use crate::route::{Brief, Decision, Explanation, Plan, Question, Why, decide};
 use crate::splice::Facts;
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
 pub struct Gateway {
     config: Rc<Config>,
+    /// Who calls, if that matters.
+    key: Option<Rc<Key>>,
     phase: Phase,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
@@ -84,26 +87,28 @@ impl Machine for Gateway {
         step
     }
 
-    fn done(&mut self, host: &dyn Host) {
+    fn done(&mut self, host: &dyn Host) -> Step {
+        let mut step = Step::go();
         let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
         if self.phase != Phase::Sent || over() {
-            return;
+            return step;
         }
         // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
-        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return };
+        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
         match host.ending() {
             Ending::ClientLeft => verdict::unknown(host, hop),
-            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None),
-            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None),
+            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
+            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
         }
+        step
     }
 }
 
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>) -> Self {
-        Self { config, phase: Phase::Pass, told: None }
+        Self { config, key: None, phase: Phase::Pass, told: None }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
@@ -120,21 +125,32 @@ impl Gateway {
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
         let path = header(":path");
-        match Endpoint::find(&header(":method"), &path)? {
-            None => Ok(without_orders(host, Step::go())),
-            Some((Asks::Models, "")) => {
-                let names = self.config.models.names();
-                Ok(answer(openai::models(names.into_iter(), host.now() / 1000)))
+        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
+            return Ok(without_orders(host, Step::go()));
+        };
+        self.key = identify(&self.config, host)?;
+        let key = self.key.as_deref();
+        admit(key, path.split('?').next().unwrap_or_default())?;
+        match (asks, below) {
+            (Asks::Models, "") => {
+                let names = self.config.models.names().into_iter();
+                let names = names.filter(|name| key.is_none_or(|key| key.may_ask(name)));
+                Ok(answer(openai::models(names, host.now() / 1000)))
             }
-            Some((Asks::Models, name)) => {
+            (Asks::Models, name) => {
                 let name = percent_decode(name);
-                find(&self.config, &name)?;
+                find(&self.config, key, &name)?;
                 Ok(answer(openai::model(&name, host.now() / 1000)))
             }
-            Some((Asks::Model(operation), _)) => {
+            (Asks::Model(operation), _) => {
                 self.check_head(host, end)?;
+                let mut step = Step::hold();
+                if let Some(key) = key {
+                    step.property(names::log::KEY, key.name.as_str());
+                    step.property(names::log::TEAM, key.team.as_deref().unwrap_or_default());
+                }
                 self.phase = Phase::Body(operation);
-                Ok(Step::hold())
+                Ok(step)
             }
         }
     }
@@ -165,13 +181,18 @@ impl Gateway {
         let document = parse(body)?;
         let name = Facts::of(operation, &document)?.model;
         let name = name.decode();
-        let config = self.config.clone();
-        let decision = decision(&config, host, operation, &document, &name)?;
-        let Decision { rule, found, plan, copy, .. } = &decision;
-        let Some(plan) = plan else {
-            let message = format!("The model '{name}' has no target that can be asked for {}.", operation.path());
-            return Err(Error::bad_request(message, "model"));
+        let (config, key) = (self.config.clone(), self.key.clone());
+        let mut decision = decision(&config, key.as_deref(), host, operation, &document, &name)?;
+        let Some(mut plan) = decision.plan.take() else {
+            return Err(nowhere(&decision));
         };
+        if let Some(key) = &key {
+            limit(key, &document, operation, &mut plan)?;
+            if let Some(copy) = &mut decision.copy {
+                limit(key, &document, operation, copy)?;
+            }
+        }
+        let Decision { rule, found, copy, .. } = &decision;
         let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
@@ -191,7 +212,8 @@ impl Gateway {
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
         step.keep = without_overrides(&config, host);
-        if config.debug && host.header(names::DEBUG).is_some_and(|wish| wish == "1") {
+        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
+        if may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1") {
             self.told = Some(Box::new(Brief::of(&decision)));
         }
         self.phase = Phase::Sent;
@@ -204,7 +226,9 @@ impl Gateway {
     }
 }
 
-fn find<'a>(config: &'a Config, name: &'a str) -> Result<Found<'a>, Error> {
+/// What the client with this key may ask for by this name.
+fn find<'a>(config: &'a Config, key: Option<&Key>, name: &'a str) -> Result<Found<'a>, Error> {
+    permit(key, name)?;
     config.models.find(name).ok_or_else(|| {
         let name: String = name.chars().take(MAX_TOLD).collect();
         let message = format!("The model '{name}' does not exist or you do not have access to it.");
@@ -215,38 +239,52 @@ fn find<'a>(config: &'a Config, name: &'a str) -> Result<Found<'a>, Error> {
 /// What is decided about the request in `document`, which asks for the model of this `name`.
 fn decision<'a>(
     config: &'a Config,
+    key: Option<&'a Key>,
     host: &dyn Host,
     operation: Operation,
     document: &Document<'_>,
     name: &'a str,
 ) -> Result<Decision<'a>, Error> {
     let facts = Facts::of(operation, document)?;
-    let asked = find(config, name)?;
+    let asked = find(config, key, name)?;
     let question = Question {
         name,
         asked,
+        key,
         operation,
         stream: facts.stream,
         include_usage: facts.include_usage,
         now: host.now(),
         seed: host.seed(),
     };
-    let request = Request::new(host, operation, document, name, asked, facts.stream);
+    let request = Request::new(host, document, &question);
     Ok(decide(config, question, &request, host))
 }
 
-/// Why a request would go where it would go.
+/// Why a request does not go anywhere.
+fn nowhere(decision: &Decision<'_>) -> Error {
+    let name = decision.question.name;
+    if decision.trace.left_out.iter().any(|left| left.why == Why::NotAllowed) {
+        let message = format!("Your API key may not reach any provider of the model '{name}'.");
+        return Error::new(Cause::Forbidden, message);
+    }
+    let operation = decision.question.operation.path();
+    let message = format!("The model '{name}' has no target that can be asked for {operation}.");
+    Error::bad_request(message, "model")
+}
+
+/// Why a request with this key would go where it would go.
 ///
 /// # Errors
 /// It is none that goes anywhere: the client's mistake.
-pub fn explain(config: &Config, host: &dyn Host, body: &[u8]) -> Result<Explanation, Error> {
+pub fn explain(config: &Config, key: Option<&Key>, host: &dyn Host, body: &[u8]) -> Result<Explanation, Error> {
     let path = host.header(":path").unwrap_or_default();
     let Some((Asks::Model(operation), _)) = Endpoint::find("POST", &path)? else {
         return Err(Error::new(Cause::UnknownEndpoint, format!("Nothing at {path} goes to a model.")));
     };
     let document = parse(body)?;
     let name = Facts::of(operation, &document)?.model;
-    Ok(Explanation::of(&decision(config, host, operation, &document, &name.decode())?))
+    Ok(Explanation::of(&decision(config, key, host, operation, &document, &name.decode())?))
 }
 
 fn parse(body: &[u8]) -> Result<Document<'_>, Error> {
@@ -278,6 +316,33 @@ fn without_overrides(config: &Config, host: &dyn Host) -> Option<Headers> {
     Some(headers)
 }
 
+/// Holds a request to what its key may have generated.
+///
+/// # Errors
+/// It asks for more.
+fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
+    let root = document.root();
+    let given = |name: &str| root.get(name).filter(|value| !value.is_null());
+    let most = [("max_completion_tokens", key.max_tokens), ("max_tokens", key.max_tokens), ("n", key.n)];
+    for (name, most) in most {
+        if let (Some(value), Some(most)) = (given(name), most)
+            && value.as_u64().is_none_or(|value| value > most)
+        {
+            return Err(Error::bad_request(format!("'{name}' can be at most {most} with your API key."), name));
+        }
+    }
+    let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
+    if let Some(most) = key.max_tokens.filter(|_| operation == Operation::Chat && !said) {
+        for hop in &mut plan.hops {
+            let edits = hop.edits.get_or_insert_default();
+            if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {
+                edits.default.insert("max_completion_tokens".to_owned(), most.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
@@ -289,11 +354,12 @@ const MAX_ROUTE: usize = 2000;
 
 /// The gateway's own refusal: final, whatever targets there are.
 pub(super) fn refuse(error: &Error) -> Step {
-    let mut step = Step::from(Flow::Reply(Reply {
-        status: error.client_status(),
-        headers: vec![("x-should-retry", "false".to_owned())],
-        body: openai::error_body(error),
-    }));
+    let mut headers = vec![("x-should-retry", "false".to_owned())];
+    if let Some(milliseconds) = error.retry_after {
+        headers.push(("retry-after", milliseconds.div_ceil(1000).to_string()));
+    }
+    let mut step =
+        Step::from(Flow::Reply(Reply { status: error.client_status(), headers, body: openai::error_body(error) }));
     step.property(names::log::ERROR, error.cause.name());
     step
 }

@@ -8,6 +8,7 @@
 //!
 //! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
 
+mod access;
 mod attempt;
 mod endpoint;
 mod gateway;
@@ -24,4 +25,4 @@ pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
 pub use self::gateway::{Gateway, explain};
 pub use self::single::Single;
-pub use self::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
+pub use self::step::{Ending, Flow, Headers, Host, Machine, Notice, Reply, Step, Want};

@@ -36,7 +36,15 @@ impl Single {
         if step.keep.is_some() {
             let error = step.properties.iter().find(|(name, _)| *name == names::log::ERROR);
             let last = error.map_or("answered".to_owned(), |(_, name)| String::from_utf8_lossy(name).into_owned());
-            self.gateway.tell(host, &last, &mut step);
+            let mut told = Step::go();
+            self.gateway.tell(host, &last, &mut told);
+            match &mut step.flow {
+                Flow::Reply(reply) => {
+                    let headers = told.headers.into_iter();
+                    reply.headers.extend(headers.filter_map(|(name, value)| Some((name, value?))));
+                }
+                Flow::Continue | Flow::Hold => step.headers.extend(told.headers),
+            }
         }
         step
     }
@@ -97,6 +105,7 @@ impl Machine for Single {
             step.set("x-forwarded-proto", scheme);
         }
         step.properties.extend(begun.properties);
+        step.notices.extend(begun.notices);
         step.body = sent.body;
         step
     }
@@ -120,7 +129,7 @@ impl Machine for Single {
         self.tell(host, step)
     }
 
-    fn done(&mut self, host: &dyn Host) {
-        self.gateway.done(host);
+    fn done(&mut self, host: &dyn Host) -> Step {
+        self.gateway.done(host)
     }
 }

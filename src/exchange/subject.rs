@@ -5,37 +5,34 @@ use std::borrow::Cow;
 
 use super::step::Host;
 use super::sticky::sticky;
-use crate::config::{Found, Model, Subject};
-use crate::dialect::Operation;
+use crate::config::{Model, Subject};
 use crate::json::{Document, Kind, Value};
-use crate::route::{Fact, Facts};
+use crate::route::{Fact, Facts, Question};
+use crate::tokens::{self, Estimate, Rules};
 
 /// A request.
 pub(super) struct Request<'r> {
-    pub host: &'r dyn Host,
-    pub operation: Operation,
-    pub document: &'r Document<'r>,
-    /// The model by the name that the client asked for.
-    pub asked: &'r str,
-    pub found: Found<'r>,
-    pub stream: bool,
-    images: OnceCell<bool>,
-    tokens: OnceCell<u64>,
+    host: &'r dyn Host,
+    document: &'r Document<'r>,
+    question: &'r Question<'r>,
+    estimate: OnceCell<Estimate>,
 }
 
 /// The most elements of a list that are looked at.
 const MAX_SEVERAL: usize = 64;
 
 impl<'r> Request<'r> {
-    pub fn new(
-        host: &'r dyn Host,
-        operation: Operation,
-        document: &'r Document<'r>,
-        asked: &'r str,
-        found: Found<'r>,
-        stream: bool,
-    ) -> Self {
-        Self { host, operation, document, asked, found, stream, images: OnceCell::new(), tokens: OnceCell::new() }
+    pub fn new(host: &'r dyn Host, document: &'r Document<'r>, question: &'r Question<'r>) -> Self {
+        Self { host, document, question, estimate: OnceCell::new() }
+    }
+
+    /// Models count tokens each in their own way: the one that was asked for, here, whoever will answer.
+    fn estimate(&self) -> &Estimate {
+        self.estimate.get_or_init(|| {
+            let Question { asked, operation, .. } = self.question;
+            let model = asked.model.targets.first().map(|target| target.model(asked.star)).unwrap_or_default();
+            tokens::estimate(*operation, self.document, Rules::of(&model))
+        })
     }
 
     fn header(&self, name: &str) -> Fact<'_> {
@@ -46,6 +43,7 @@ impl<'r> Request<'r> {
 impl Facts for Request<'_> {
     fn fact(&self, subject: &Subject) -> Fact<'_> {
         let root = self.document.root();
+        let Question { name, asked, key, stream, .. } = self.question;
         match subject {
             Subject::Header(name) => self.header(name),
             Subject::Path => match self.header(":path") {
@@ -55,22 +53,22 @@ impl Facts for Request<'_> {
                 none => none,
             },
             // An alias is as good as the name.
-            Subject::Model if self.asked == self.found.name => text(self.asked),
-            Subject::Model => Fact::Several(vec![text(self.asked), text(self.found.name)]),
+            Subject::Model if asked.name == *name => text(name),
+            Subject::Model => Fact::Several(vec![text(name), text(asked.name)]),
             Subject::Parameter(names) => {
                 let value = names.iter().try_fold(root, |value, name| value.get(name));
                 value.map_or(Fact::Absent, fact)
             }
-            Subject::PromptTokens => {
-                let tokens = self.tokens.get_or_init(|| prompt_tokens(self.operation, self.document));
-                Fact::Number(*tokens as f64)
-            }
-            Subject::Stream => Fact::Bool(self.stream),
+            Subject::Key => key.map_or(Fact::Absent, |key| text(&key.name)),
+            Subject::Team => key.and_then(|key| key.team.as_deref()).map_or(Fact::Absent, text),
+            Subject::Label(name) => key.and_then(|key| key.labels.get(name)).map_or(Fact::Absent, |label| text(label)),
+            Subject::PromptTokens => Fact::Number(self.estimate().input as f64),
+            Subject::Stream => Fact::Bool(*stream),
             Subject::Tools => {
                 let some = |name| root.get(name).is_some_and(|tools| tools.elements().next().is_some());
                 Fact::Bool(some("tools") || some("functions"))
             }
-            Subject::Images => Fact::Bool(*self.images.get_or_init(|| has_images(root))),
+            Subject::Images => Fact::Bool(self.estimate().needs.vision),
         }
     }
 
@@ -101,16 +99,4 @@ fn fact(value: Value<'_>) -> Fact<'_> {
 /// The same of a list's element, but for lists in lists.
 fn element(value: Value<'_>) -> Fact<'_> {
     if value.kind() == Kind::Array { Fact::Other } else { fact(value) }
-}
-
-fn has_images(root: Value<'_>) -> bool {
-    let messages = root.get("messages").into_iter().flat_map(Value::elements);
-    let mut parts = messages.filter_map(|message| message.get("content")).flat_map(Value::elements);
-    parts.any(|part| part.get("type").and_then(Value::as_str).is_some_and(|kind| kind == *"image_url"))
-}
-
-/// An estimate of the prompt's tokens: four bytes of what is asked about are one.
-fn prompt_tokens(operation: Operation, document: &Document<'_>) -> u64 {
-    let subject = document.root().get(operation.subject());
-    subject.map_or(0, |subject| subject.raw().len() as u64 / 4)
 }

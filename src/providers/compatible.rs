@@ -119,7 +119,7 @@ pub static VENDORS: [Vendor; 25] = [
     same("lmstudio", "http://127.0.0.1:1234/v1"),
     same("minimax", "https://api.minimax.io/v1"),
     // https://docs.mistral.ai/api: whatever is not in its schema is "Extra inputs are not permitted". Usage comes at the
-    // end of streams unasked.
+    // end of streams unasked. `dimensions` is of embeddings: https://docs.mistral.ai/api/endpoint/embeddings
     other(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -139,7 +139,11 @@ pub static VENDORS: [Vendor; 25] = [
                 "verbosity",
                 "web_search_options",
             ],
-            renames: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
+            renames: &[
+                ("max_completion_tokens", "max_tokens"),
+                ("seed", "random_seed"),
+                ("dimensions", "output_dimension"),
+            ],
             message_refuses: &[
                 "name",
                 "reasoning_content",

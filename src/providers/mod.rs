@@ -7,6 +7,7 @@ pub mod bedrock;
 mod classify;
 pub mod cohere;
 mod compatible;
+mod embed;
 pub mod gemini;
 pub mod ollama;
 pub mod openai;
@@ -20,6 +21,7 @@ use crate::chat::{Answer, Request, Sink};
 use crate::dialect::Differences;
 pub use crate::dialect::Dropped;
 use crate::dialect::Operation;
+use crate::embedding;
 use crate::error::Error;
 use crate::json::{Document, Value};
 
@@ -70,10 +72,14 @@ pub trait Kind: Sync + Debug {
 
     /// Whether it can be asked for this.
     fn offers(&self, operation: Operation) -> bool {
-        operation == Operation::Chat
+        match operation {
+            Operation::Chat => true,
+            Operation::Embeddings => self.embedder().is_some(),
+            Operation::Completions | Operation::Moderations => false,
+        }
     }
 
-    /// The path of a request, after the base URL's.
+    /// The path of a request, after the base URL's; where there is an [`Embedder`], it has that of embeddings.
     fn path(&self, target: &Target<'_>) -> String;
 
     /// The header that carries the credential `key`: name and value.
@@ -91,6 +97,11 @@ pub trait Kind: Sync + Debug {
 
     /// What it speaks.
     fn speech(&self) -> Speech;
+
+    /// How it is asked for embeddings, if that is not in OpenAI's dialect.
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        None
+    }
 
     /// Where it wants OpenAI's dialect otherwise than OpenAI, if it speaks that.
     fn differences(&self) -> &Differences {
@@ -137,6 +148,30 @@ pub trait Translator: Sync {
 
     /// A decoder for one streamed answer.
     fn stream(&self) -> Box<dyn StreamDecoder>;
+}
+
+/// Between the neutral vocabulary of embeddings and a provider's own dialect. Errors are the [`Kind`]'s, as for chats.
+pub trait Embedder: Sync {
+    /// The path of the request, after the base URL's: it can depend on the inputs.
+    fn path(&self, request: &embedding::Request<'_>, target: &Target<'_>) -> String;
+
+    /// Writes the provider's body for `request` to `out`.
+    ///
+    /// # Errors
+    /// The request cannot be said in the provider's dialect, or has more inputs than the provider takes at once; always the
+    /// client's fault.
+    fn request(
+        &self,
+        request: &embedding::Request<'_>,
+        target: &Target<'_>,
+        out: &mut String,
+    ) -> Result<Dropped, Error>;
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// It is none: an error inside a 200, or not what the provider's interface promises.
+    fn answer<'a>(&self, body: &'a Document<'a>) -> Result<embedding::Answer<'a>, Error>;
 }
 
 /// Reads one streamed answer. The same deltas come out however the bytes are cut.

@@ -1,6 +1,6 @@
 //! Pieces of a request that several providers want written alike.
 
-use crate::chat::Arguments;
+use crate::chat::{Arguments, Format};
 use crate::json::{Document, Kind, Str, Value, Write, Writer};
 
 /// The arguments of a call where they have to be an object. Arguments that a model wrote wrongly are kept as `{"arguments": ...}`: it
@@ -63,6 +63,23 @@ impl Write for Schema<'_> {
             }),
         }
     }
+}
+
+/// What a model is told that cannot be held to a format.
+pub fn instruction(format: &Format<'_>) -> String {
+    match format {
+        Format::JsonObject => "Answer with one JSON object, and with nothing else, not even a code fence.".to_owned(),
+        Format::JsonSchema { schema, description, .. } => {
+            let json = schema.raw();
+            let about = description.as_ref().map(|text| format!(" It is to be: {}", text.decode())).unwrap_or_default();
+            format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {json}{about}")
+        }
+    }
+}
+
+/// How many Unicode characters a text has, as clients count places in it.
+pub fn length(text: &Str<'_>) -> u64 {
+    text.decode().chars().count() as u64
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::order::{Ask, Trace, trace};
 use super::plan::{Hop, Plan};
 use super::rules::{Facts, Judgement, judge_all, mirrored};
 use super::shared::Shared;
-use crate::config::{Breaker, Config, Found, Mirror, Rule, Strategy, Way};
+use crate::config::{Breaker, Config, Found, Key, Mirror, Rule, Strategy, Way};
 use crate::dialect::Operation;
 
 /// A request, as far as it is known without a look into its body.
@@ -15,6 +15,8 @@ pub struct Question<'a> {
     pub name: &'a str,
     /// That model.
     pub asked: Found<'a>,
+    /// Who asks, if that matters.
+    pub key: Option<&'a Key>,
     /// What the model is asked for.
     pub operation: Operation,
     /// Whether the answer is to be streamed.
@@ -52,7 +54,7 @@ pub struct Decision<'a> {
 
 /// Decides about a request.
 pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts, shared: &dyn Shared) -> Decision<'a> {
-    let Question { asked, operation, now, seed, .. } = question;
+    let Question { asked, key, operation, now, seed, .. } = question;
     let judged = judge_all(&config.rules, facts, seed);
     let rule = judged.last().filter(|(_, judgement)| *judgement == Judgement::Follows).map(|(rule, _)| *rule);
     // What a `*` in a rule's targets stands for.
@@ -63,7 +65,7 @@ pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts,
         Some(Way::Asked) | None => asked,
     };
     let sticky = facts.sticky(found.model);
-    let (plan, trace) = trace(config, &Ask { model: found, operation, sticky, now, seed }, shared);
+    let (plan, trace) = trace(config, &Ask { model: found, operation, key, sticky, now, seed }, shared);
     let patience = if question.stream { found.model.first_token_timeout } else { found.model.answer_timeout };
     let plan = plan.map(|plan| Plan {
         model: question.name.to_owned(),
@@ -75,7 +77,11 @@ pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts,
     let own = rule.and_then(|rule| rule.mirror.as_ref()).map(|mirror| (mirror, mirror.target.model(star)));
     let mirror = own.or_else(|| found.model.mirror.as_ref().map(|mirror| (mirror, mirror.target.model(found.star))));
     let copy = match (&plan, &mirror) {
-        (Some(plan), Some((mirror, model))) if mirrored(mirror, seed) => copy(config, plan, mirror, model),
+        (Some(plan), Some((mirror, model)))
+            if mirrored(mirror, seed) && key.is_none_or(|key| key.may_reach(&mirror.target.provider)) =>
+        {
+            copy(config, plan, mirror, model)
+        }
         _ => None,
     };
     Decision { question, rule, judged, found, sticky, plan, trace, mirror, copy }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::decide::Decision;
 use super::health::Standing;
-use super::order::{Candidate, LeftOut};
+use super::order::{Candidate, LeftOut, Why};
 use super::plan::Plan;
 use super::rules::Judgement;
 use super::strategy::draw;
@@ -211,7 +211,16 @@ impl Line {
 
 impl Out {
     fn of(out: &LeftOut<'_>) -> Self {
-        Self { target: out.target.id(), of: out.of_name.to_owned(), why: out.why }
+        Self { target: out.target.id(), of: out.of_name.to_owned(), why: out.why.told() }
+    }
+}
+
+impl Why {
+    fn told(self) -> &'static str {
+        match self {
+            Self::NotOffered => "it does not offer the operation",
+            Self::NotAllowed => "the key may not reach its provider",
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::plan::{Hop, Plan};
 use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::arrange;
-use crate::config::{Config, Found, Model, Target};
+use crate::config::{Config, Found, Key, Model, Target};
 use crate::dialect::Operation;
 
 /// What planning has to know of a request.
@@ -15,6 +15,8 @@ pub struct Ask<'a> {
     pub model: Found<'a>,
     /// What the model is asked for.
     pub operation: Operation,
+    /// Who asks, if that matters.
+    pub key: Option<&'a Key>,
     /// What the strategy `sticky` keeps together, as a number.
     pub sticky: Option<u64>,
     /// The time, in milliseconds since 1970.
@@ -62,8 +64,17 @@ pub struct LeftOut<'a> {
     pub target: &'a Target,
     /// The name in configuration of the model that it belongs to.
     pub of_name: &'a str,
-    /// What it lacks, or what is wrong with it.
-    pub why: &'static str,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why a target cannot be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its kind has no such operation.
+    NotOffered,
+    /// The client's key may not reach its provider.
+    NotAllowed,
 }
 
 /// The most targets that a plan can have.
@@ -142,10 +153,12 @@ pub fn candidates<'a>(
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
             let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
+            let allowed = ask.key.is_none_or(|key| key.may_reach(&target.provider));
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
-            if !offered {
-                left_out.push(LeftOut { target, of_name: next.name, why: "does not offer the operation" });
+            if !offered || !allowed {
+                let why = if offered { Why::NotAllowed } else { Why::NotOffered };
+                left_out.push(LeftOut { target, of_name: next.name, why });
             } else if !found.iter().chain(&own).any(twice) {
                 let id = target.id();
                 let health: Health = read(shared, &key(&id));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::random::Random;
 use super::strategy::hash;
-use crate::config::{Condition, Mirror, Model, Rule, Scalar, Share, ShareBy, Side, Subject, Test};
+use crate::config::{Condition, Mirror, Model, Rule, Scalar, Share, ShareBy, Side, Subject, Test, glob};
 
 /// A request, as rules see it. Looking may cost a walk through its body, so only what a rule is about is asked for.
 pub trait Facts {
@@ -83,6 +83,7 @@ fn judge(rule: &Rule, facts: &dyn Facts, seed: u64) -> Judgement {
 fn sticky(share: &Share, facts: &dyn Facts) -> Option<u64> {
     let subject = match share.sticky_by.as_ref()? {
         ShareBy::User => Subject::Parameter(vec!["user".to_owned()]),
+        ShareBy::Key => Subject::Key,
         ShareBy::Header(name) => Subject::Header(name.clone()),
     };
     match facts.fact(&subject) {
@@ -122,7 +123,7 @@ fn passes(test: &Test, fact: &Fact<'_>) -> bool {
         (Test::Prefix(part), Fact::Text(text)) => text.starts_with(part.as_str()),
         (Test::Suffix(part), Fact::Text(text)) => text.ends_with(part.as_str()),
         (Test::Contains(part), Fact::Text(text)) => text.contains(part.as_str()),
-        (Test::Like(pattern), Fact::Text(text)) => like(pattern, text),
+        (Test::Like(pattern), Fact::Text(text)) => glob(pattern, text),
         (Test::Prefix(_) | Test::Suffix(_) | Test::Contains(_) | Test::Like(_), _) => false,
     }
 }
@@ -144,21 +145,6 @@ fn as_number(fact: &Fact<'_>) -> Option<f64> {
         Fact::Text(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
         _ => None,
     }
-}
-
-/// Whether `text` is like `pattern`, in which each `*` stands for any text: the first place that fits each part between
-/// two of them is as good as any other.
-fn like(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(first) else { return false };
-    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        match text.find(part) {
-            Some(at) => text = text.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    text.ends_with(last)
 }
 
 #[cfg(test)]

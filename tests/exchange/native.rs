@@ -160,6 +160,10 @@ impl Host for Look<'_> {
         self.state.get(name).filter(|value| !value.is_empty()).map(<[u8]>::to_vec)
     }
 
+    fn client(&self) -> Option<String> {
+        Some("10.0.0.9".to_owned())
+    }
+
     fn ending(&self) -> Ending {
         self.state.ending.expect("a stream that has ended")
     }

@@ -11,7 +11,7 @@ use crate::scripted::wire::{Kind, bare, json as answer};
 
 fn config() -> Value {
     json!({
-        "forward_headers": ["x-*"],
+        "forward_headers": ["x-c*", "x-gateway*", "x-o*"],
         "debug": true,
         "providers": {
             "openai": {"kind": "openai", "api_key": "${KEY_O}", "base_url": "https://one.example/v1"},

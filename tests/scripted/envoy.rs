@@ -4,7 +4,7 @@
 use model_gateway::exchange::Ending;
 use model_gateway::names;
 
-use super::filters::{Action, Event, Filters, Half, Headers, Held, Reply, State};
+use super::filters::{Action, Event, Filters, Half, Headers, Held, Records, Reply, State};
 
 /// One client request, and what the providers answer to each attempt at it.
 #[derive(Debug, Clone)]
@@ -77,10 +77,17 @@ impl Outcome {
     }
 }
 
-/// Runs `script`.
+/// Runs `script` on an Envoy that has just begun.
 pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
+    run_on(filters, script, &Records::default())
+}
+
+/// Runs `script` on an Envoy with these records.
+pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> Outcome {
     let context = filters.open(script.root);
-    let mut run = Run { filters, script, state: State::default(), sent: Vec::new(), routed: Headers::default() };
+    let mut state = State::default();
+    state.shared = records.clone();
+    let mut run = Run { filters, script, state, sent: Vec::new(), routed: Headers::default() };
     let answer = run.request(context);
     let (headers, chunks, end) = run.deliver(context, answer);
     run.state.ending = Some(match end {

@@ -24,6 +24,19 @@ pub struct Shape<'s> {
     set_aside: BTreeSet<String>,
 }
 
+/// The line that `lines` has for `path`, or for the nearest thing above it.
+pub fn line(lines: &BTreeMap<String, usize>, mut path: &str) -> usize {
+    loop {
+        if let Some(line) = lines.get(path) {
+            return *line;
+        }
+        match path.rfind(['.', '[']) {
+            Some(end) => path = path.get(..end).unwrap_or_default(),
+            None => return 1,
+        }
+    }
+}
+
 impl<'s> Shape<'s> {
     /// Holds `node` against `schema`; the value is what is left of it.
     pub fn check(node: &Node, schema: &'s Value) -> (Self, Value) {
@@ -33,16 +46,8 @@ impl<'s> Shape<'s> {
     }
 
     /// The line of `path`, or of the nearest thing above it.
-    pub fn line(&self, mut path: &str) -> usize {
-        loop {
-            if let Some(line) = self.lines.get(path) {
-                return *line;
-            }
-            match path.rfind(['.', '[']) {
-                Some(end) => path = path.get(..end).unwrap_or_default(),
-                None => return 1,
-            }
-        }
+    pub fn line(&self, path: &str) -> usize {
+        line(&self.lines, path)
     }
 
     /// Whether what stands at `path` was put there in place of a mistake.

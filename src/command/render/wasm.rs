@@ -9,7 +9,7 @@ use super::{Render, extension};
 /// The filter before the router.
 pub fn gateway(render: &Render<'_>) -> Value {
     // What only Envoy needs to know would make the module start anew whenever it changes.
-    let config = File { listen: None, admin: None, workers: None, log: None, ..render.file.clone() };
+    let config = File { listen: None, admin: None, workers: None, log: None, keys_file: None, ..render.file.clone() };
     filter(
         render,
         names::GATEWAY_ROOT.to_owned(),

@@ -8,6 +8,7 @@ use std::rc::Rc;
 pub use self::request::Upstream;
 use super::relay::Relay;
 use super::step::{Headers, Host, Machine, Step, Want};
+use crate::embedding::Encoding;
 use crate::names;
 use crate::route::{Hop, Plan};
 
@@ -57,6 +58,12 @@ struct Course {
     headers: Headers,
     /// What the provider calls its error in a header of its own.
     error_name: Option<String>,
+    /// How many embeddings were asked for; `None` if that was not counted, as the request went on as it was.
+    vectors: Option<usize>,
+    /// How the client wants embeddings written.
+    encoding: Encoding,
+    /// How many tokens the provider says in a header that embeddings took.
+    embedded: Option<u64>,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }

@@ -8,6 +8,7 @@ use super::{Attempt, Course, Phase};
 use crate::clients::openai;
 use crate::config::{Config, Mistake, Provider};
 use crate::dialect::{Edits, Operation};
+use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
@@ -111,8 +112,9 @@ impl Attempt {
             return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
         };
         let now = host.now();
+        let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
-            verdict::failed(host, hop, cause, None);
+            verdict::failed(host, hop, cause, None, &mut step);
         }
         let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
             true => Ok(hop),
@@ -121,7 +123,7 @@ impl Attempt {
         let hop = match begun {
             Ok(hop) => hop,
             Err(error) => {
-                let mut step = refuse(&error);
+                let mut step = Step { notices: step.notices, ..refuse(&error) };
                 step.property(names::PLAN, plan.encode());
                 step.property(names::OUTCOME, names::OVER);
                 return step;
@@ -129,7 +131,6 @@ impl Attempt {
         };
         verdict::begins(host, &hop);
         let course = Course::new(plan, hop, now);
-        let mut step = Step::hold();
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
@@ -186,14 +187,26 @@ impl Attempt {
         };
         let document = parse(if edits.is_some() { edited.as_bytes() } else { body })?;
         let mut out = String::new();
-        let dropped = match kind.speech() {
-            Speech::OpenAi => {
+        let embedder = kind.embedder().filter(|_| operation == Operation::Embeddings);
+        if operation == Operation::Embeddings {
+            course.encoding = openai::embeddings_encoding(&document);
+        }
+        let (path, dropped) = match (embedder, kind.speech()) {
+            (Some(embedder), _) => {
+                let request = openai::embeddings_request(&document)?;
+                course.vectors = Some(request.inputs.len());
+                (embedder.path(&request, &target), embedder.request(&request, &target, &mut out)?)
+            }
+            (None, Speech::OpenAi) => {
                 let mut facts = Facts::of(operation, &document)?;
                 // The operator knows that this provider must not be asked.
                 facts.include_usage |= unasked(course.hop.edits.as_deref());
-                splice::request(&document, &facts, target.model, kind.differences(), &mut out)
+                let differences = kind.differences();
+                (kind.path(&target), splice::request(&document, &facts, target.model, differences, &mut out))
             }
-            Speech::Native(translator) => translator.request(&openai::request(&document)?, &target, &mut out)?,
+            (None, Speech::Native(translator)) => {
+                (kind.path(&target), translator.request(&openai::request(&document)?, &target, &mut out)?)
+            }
         };
         if let Some(dropped) = dropped.first().filter(|_| course.hop.strict) {
             let message = format!("Unsupported parameter: '{dropped}' is not supported with this model.");
@@ -203,7 +216,7 @@ impl Attempt {
         // What the operator has taken out is no reason to refuse.
         course.dropped = [dropped, unwanted].concat();
         let mut step = Step::go();
-        step.set(":path", format!("{}{}", self.upstream.base_path, kind.path(&target)));
+        step.set(":path", format!("{}{path}", self.upstream.base_path));
         step.set(":authority", self.upstream.authority.as_str());
         step.set("content-type", "application/json");
         step.set("content-length", out.len().to_string());
@@ -239,6 +252,9 @@ impl Course {
             headers: Vec::new(),
             retry_after: None,
             error_name: None,
+            vectors: None,
+            encoding: Encoding::Float,
+            embedded: None,
         }
     }
 }

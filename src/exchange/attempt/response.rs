@@ -8,10 +8,11 @@ use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
+use crate::dialect::Operation;
 use crate::error::Error;
 use crate::json::Document;
 use crate::names;
-use crate::providers::{Failure, Speech};
+use crate::providers::{Failure, Kind, Speech};
 use crate::splice;
 
 impl Attempt {
@@ -30,6 +31,9 @@ impl Attempt {
         let media_type = host.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         course.headers = to_client(host.headers());
+        if course.vectors.is_some() {
+            course.embedded = host.header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok());
+        }
         if !(200..300).contains(&status) {
             course.retry_after = retry_after(|name| host.header(name), host.now());
             course.error_name = host.header("x-amzn-errortype");
@@ -115,7 +119,7 @@ impl Attempt {
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
-            verdict::failed(host, &course.hop, error.cause, None);
+            verdict::failed(host, &course.hop, error.cause, None, &mut step);
             step.body = Some(out);
             account(relay.new_usage(), &mut step);
             return step;
@@ -173,6 +177,9 @@ impl Attempt {
                 |error| classify(kind, error),
             ));
         }
+        if course.plan.operation == Operation::Embeddings {
+            return embeddings(kind, course, body, out);
+        }
         match kind.speech() {
             Speech::OpenAi if !course.plan.operation.streams() => {
                 let result = course.plan.operation.result();
@@ -213,7 +220,7 @@ impl Attempt {
         } else {
             step.property(names::OUTCOME, names::OVER);
         }
-        verdict::failed(host, &course.hop, error.cause, error.retry_after);
+        verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step);
         step.body = Some(body);
         step
     }
@@ -241,7 +248,7 @@ impl Course {
     fn succeeded(&self, host: &dyn Host, step: &mut Step) {
         let now = host.now();
         let took = (self.first.saturating_sub(self.began), now.saturating_sub(self.first), self.tokens);
-        verdict::succeeded(host, &self.hop, took);
+        verdict::succeeded(host, &self.hop, took, step);
         step.property(names::OUTCOME, names::OVER);
     }
 
@@ -253,6 +260,23 @@ impl Course {
             step.set("x-gateway-dropped", self.dropped.join(", "));
         }
     }
+}
+
+fn embeddings(kind: &dyn Kind, course: &Course, body: &[u8], out: &mut String) -> Result<Option<Usage>, Error> {
+    let model = &course.plan.model;
+    let Some(embedder) = kind.embedder() else {
+        return splice::embeddings(body, course.encoding, model, |error| classify(kind, error), out);
+    };
+    let document = Document::parse(body)
+        .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
+    let mut answer = embedder.answer(&document)?;
+    if course.vectors.is_some_and(|asked| asked != answer.vectors.len()) {
+        return Err(Error::bad_answer("the provider's answer has not as many embeddings as were asked for"));
+    }
+    let counted = course.embedded.map(|input| Usage { input, ..Usage::default() });
+    answer.usage = answer.usage.or(counted);
+    openai::embeddings(&answer, course.encoding, model, out);
+    Ok(answer.usage)
 }
 
 fn account(usage: Option<Usage>, step: &mut Step) {

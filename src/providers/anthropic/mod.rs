@@ -3,6 +3,7 @@
 //! <https://platform.claude.com/docs/en/api/messages>. Vertex and Bedrock speak the same language with another envelope.
 
 mod answer;
+mod citations;
 mod failure;
 mod id;
 mod media;
@@ -11,6 +12,7 @@ mod models;
 mod request;
 mod stream;
 mod thinking;
+mod tools;
 
 use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
@@ -51,6 +53,9 @@ impl Kind for Anthropic {
     }
 }
 
+/// By what name these thoughts are known: OpenRouter's.
+const THOUGHTS: &str = "anthropic-claude-v1";
+
 impl Translator for Anthropic {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
         request::write(request, target, out)
@@ -61,7 +66,7 @@ impl Translator for Anthropic {
     }
 
     fn thoughts(&self) -> &'static str {
-        "anthropic-claude-v1"
+        THOUGHTS
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder> {

@@ -4,9 +4,13 @@
 
 mod answer;
 mod array;
+mod citations;
 mod contents;
+mod embeddings;
 mod failure;
+mod logprobs;
 mod media;
+mod modalities;
 mod models;
 mod parts;
 mod request;
@@ -17,7 +21,7 @@ mod tools;
 mod vertex;
 
 pub use self::vertex::Vertex;
-use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -46,6 +50,10 @@ impl Kind for Gemini {
 
     fn speech(&self) -> Speech {
         Speech::Native(&GOOGLE_AI)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Gemini)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {

@@ -4,7 +4,8 @@
 //! own in the host: there `base_url` is `https://aiplatform.googleapis.com`.
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations#global-endpoint>
 
-use super::super::{Failure, Kind, Setting, Speech, Target};
+use super::super::{Embedder, Failure, Kind, Setting, Speech, Target};
+use super::embeddings::OnVertex;
 use super::{VERTEX, error, method, segment};
 use crate::error::Error;
 
@@ -38,6 +39,10 @@ impl Kind for Vertex {
 
     fn speech(&self) -> Speech {
         Speech::Native(&VERTEX)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&OnVertex)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {

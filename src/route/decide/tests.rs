@@ -69,6 +69,7 @@ fn decided<'a>(config: &'a Config, name: &'a str, way: &'static str, operation: 
     let question = Question {
         name,
         asked: config.models.find(name).unwrap(),
+        key: None,
         operation,
         stream: false,
         include_usage: false,
@@ -168,7 +169,10 @@ fn it_is_explained_as_it_was_decided() {
     );
     let embeddings = Explanation::of(&decided(&config, "m", "use", Operation::Embeddings));
     let out = &embeddings.left_out[0];
-    assert_eq!((out.target.as_str(), out.of.as_str(), out.why), ("n/claude", "other", "does not offer the operation"));
+    assert_eq!(
+        (out.target.as_str(), out.of.as_str(), out.why),
+        ("n/claude", "other", "it does not offer the operation")
+    );
     let own = Explanation::of(&decided(&config, "p/x", "targets", Operation::Chat));
     assert_eq!((own.answered_by, own.rule.as_deref(), own.found_by), (None, Some("own"), "pattern"));
     assert_eq!((own.line[0].target.as_str(), own.line[0].sent_as.as_str()), ("b/*", "x"));

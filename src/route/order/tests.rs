@@ -62,6 +62,7 @@ fn planned(config: &Config, model: &str, asked: &Asked<'_>) -> Option<Plan> {
     let ask = Ask {
         model: config.models.find(model)?,
         operation: Operation::Chat,
+        key: None,
         sticky: asked.sticky,
         now: asked.now,
         seed: asked.seed,
@@ -150,6 +151,7 @@ fn targets_that_do_not_offer_the_operation_are_left_out() {
         let ask = Ask {
             model: config.models.find(model).unwrap(),
             operation: Operation::Moderations,
+            key: None,
             sticky: None,
             now: 0,
             seed: 0,
