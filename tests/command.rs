@@ -106,7 +106,7 @@ rules:
         (output.status.code(), String::from_utf8(text).unwrap())
     };
     let expected = "\
-The request asks for quick, streamed, which is the alias of fast.
+The request asks for quick, streamed, another name of fast.
 Rule canary: 61.2345 of 100 was drawn, and its share is 1.
 Rule rules[1]: its conditions do not hold.
 Rule moderate: its conditions do not hold.
@@ -166,7 +166,9 @@ fn check_is_content_with_every_example_and_with_the_readme() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
     folder.write("readme.yaml", yaml);
-    let mut files = vec![folder.path().join("readme.yaml")];
+    let rules = readme.split_once("```yaml\nrules:").unwrap().1.split_once("```").unwrap().0;
+    folder.write("rules.yaml", &format!("{yaml}rules:{rules}"));
+    let mut files = vec![folder.path().join("readme.yaml"), folder.path().join("rules.yaml")];
     for example in fs::read_dir(root.join("examples")).unwrap() {
         let example = example.unwrap().path();
         assert!(example.join("README.md").exists(), "{} has no README.md", example.display());

@@ -208,7 +208,8 @@ fn text(it: &Explanation) -> String {
     let streamed = if it.stream { ", streamed" } else { "" };
     let _ = match it.found_by {
         "name" => writeln!(out, "The request asks for {}{streamed}.", it.asked),
-        by => writeln!(out, "The request asks for {}{streamed}, which is the {by} of {}.", it.asked, it.model),
+        "alias" => writeln!(out, "The request asks for {}{streamed}, another name of {}.", it.asked, it.model),
+        _ => writeln!(out, "The request asks for {}{streamed}, which the pattern {} stands for.", it.asked, it.model),
     };
     for rule in &it.rules {
         let _ = writeln!(out, "Rule {}: {}.", rule.rule, rule.outcome);

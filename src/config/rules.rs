@@ -372,18 +372,17 @@ impl Check<'_> {
         ] {
             all.extend(number.as_ref().and_then(serde_json::Number::as_f64).map(|number| Test::Number(side, number)));
         }
-        let made: [(&str, &Option<String>, fn(String) -> Test); 4] = [
-            ("prefix", &operators.prefix, Test::Prefix),
-            ("suffix", &operators.suffix, Test::Suffix),
-            ("contains", &operators.contains, Test::Contains),
-            ("matches", &operators.matches, Test::Like),
-        ];
-        for (key, text, make) in made {
-            let Some(text) = text else { continue };
+        for (key, test) in [
+            ("prefix", operators.prefix.clone().map(Test::Prefix)),
+            ("suffix", operators.suffix.clone().map(Test::Suffix)),
+            ("contains", operators.contains.clone().map(Test::Contains)),
+            ("matches", operators.matches.clone().map(Test::Like)),
+        ] {
+            let Some(test) = test else { continue };
             if is_number {
                 self.mistake(format!("{path}.{key}"), "is about texts, and this is a number");
             }
-            all.push(make(text.clone()));
+            all.push(test);
         }
         all.extend(operators.present.map(Test::Present));
         Test::All(all)

@@ -217,3 +217,42 @@ fn position_single_makes_no_copies() {
     let sent = &outcome.sent[0].headers;
     assert_eq!((sent.get(names::MIRROR), sent.get(names::MIRROR_TO)), (None, None));
 }
+
+#[test]
+fn rules_and_copies_go_by_the_clients_key() {
+    let mut config = config();
+    let key = |name: &str, more: Value| {
+        let mut key = json!({"name": name, "sha256": crate::scripted::keys::hash(name)});
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    config["debug"] = json!(false);
+    config["keys"] = json!([
+        key("root", json!({"role": "admin", "team": "search", "labels": {"stage": "prod"}})),
+        key("bound", json!({"providers": ["openai"], "team": "search"})),
+        key("capped", json!({"max_tokens": 50})),
+        key("lost", json!({"providers": ["openai"], "labels": {"stage": "test"}})),
+    ]);
+    config["rules"] = json!([
+        {"when": {"team": "search", "label": {"stage": "prod"}}, "use": "a"},
+        {"when": {"label": {"stage": "test"}}, "use": "a"},
+    ]);
+    let mut filters = Native::new(&config, ENVIRONMENT);
+    let mut asked = |key: &str, kind: Kind| {
+        let script = Script::chat("copied", false, false).answered([kind.good(false)]).without("x-api-key");
+        run(&mut filters, &script.with("authorization", format!("Bearer {key}")).with(names::DEBUG, "1"))
+    };
+    let root = asked("root", Kind::Anthropic);
+    assert_eq!((root.status, root.log(names::log::RULE)), (200, "rules[0]"));
+    assert!(root.headers.text(names::ROUTE).unwrap().contains("rules[0]"));
+    // Whoever may not reach a provider is not copied to it, and may not be told of it.
+    let bound = asked("bound", Kind::OpenAi);
+    assert_eq!((bound.status, bound.log(names::log::MIRROR), bound.headers.get(names::ROUTE)), (200, "", None));
+    assert_eq!(bound.routed.get(names::MIRROR), None);
+    let capped = asked("capped", Kind::OpenAi);
+    assert_eq!((capped.status, capped.log(names::log::MIRROR)), (200, "anthropic"));
+    let copy: Value = serde_json::from_slice(&capped.routed.get(names::MIRROR).unwrap()).unwrap();
+    assert_eq!(copy["hops"][0]["edits"]["set"]["max_tokens"], 9, "{copy}");
+    let lost = asked("lost", Kind::OpenAi);
+    assert!(lost.status == 403 && lost.body.contains("may not reach any provider"), "{lost:?}");
+}

@@ -241,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn words_are_those_that_there_are() {
+        let file = |strategy: &str| {
+            format!(
+                "providers: {{ a: {{ kind: openai }} }}\nmodels:\n  m: {{ targets: [{{ provider: a }}], strategy: {strategy} }}\n"
+            )
+        };
+        for strategy in ["weighted", "latency", "least_busy", "cheapest", "sticky"] {
+            mistakes(&file(strategy), &[]);
+        }
+        mistakes(&file("least-busy"), &["3: models.m.strategy: did you mean `least_busy`?"]);
+        mistakes(&file("1"), &["3: models.m.strategy: expected text, found a number"]);
+    }
+
+    #[test]
     fn rules_are_read_and_their_mistakes_have_lines() {
         let models = "providers: { a: { kind: openai } }\nmodels: { m: { targets: [{ provider: a }] } }\n";
         let good = "rules:\n  - when:\n      header: { x-tier: { in: [free, 2, true] } }\n      parameter: { temperature: { gt: 1.5 }, user: u }\n      not: { model: x* }\n    use: m\n    share: 0.5\n";
@@ -250,11 +264,12 @@ mod tests {
         assert!(written.contains(r#""in":["free",2,true]"#) && written.contains(r#""gt":1.5"#), "{written}");
         mistakes(
             &format!(
-                "{models}rules:\n  - when:\n      header: {{ a: {{ prefx: x }}, b: [c] }}\n      prompt_tokens: {{ gt: lots }}\n      stream: 1\n    use: n\n  - share: much\n    targets: [{{ provider: a, model: x }}]\n"
+                "{models}rules:\n  - when:\n      header: {{ a: {{ prefx: x }}, b: [c], c: {{ zzzzzzzzz: 1 }} }}\n      prompt_tokens: {{ gt: lots }}\n      stream: 1\n    use: n\n  - share: much\n    targets: [{{ provider: a, model: x }}]\n"
             ),
             &[
                 "5: rules[0].when.header.a.prefx: did you mean `prefix`",
                 "5: rules[0].when.header.b: expected a value, or operators",
+                "5: rules[0].when.header.c.zzzzzzzzz: unknown key",
                 "6: rules[0].when.prompt_tokens.gt: expected a number, found text",
                 "7: rules[0].when.stream: expected true or false",
                 "8: rules[0].use: unknown model `n`",

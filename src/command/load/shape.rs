@@ -1,7 +1,7 @@
 //! Whether a document has the members that its JSON Schema says, and what is left of it without those that it does not.
 //!
 //! Only what schemars makes of [`File`](model_gateway::config::File) is understood: `$ref`, `anyOf` of something and
-//! null, `true`, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
+//! null, `true`, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`, `oneOf` of words. The members'
 //! own rules (patterns, enumerations) are left to the types that read them and to
 //! [`Config::check`](model_gateway::config::Config::check), which find better words.
 
@@ -121,6 +121,10 @@ impl<'s> Shape<'s> {
                 kept.insert(name.to_owned(), value);
             }
         }
+        if title(schema) == "Test" && kept.is_empty() && !members.is_empty() {
+            // Its operators were told of; that none is left is no other mistake.
+            self.set_aside.insert(path.to_owned());
+        }
         for name in required {
             if let (false, Some(schema)) = (kept.contains_key(name), properties.and_then(|all| all.get(name))) {
                 let line = self.lines.get(path).copied().unwrap_or(node.line);
@@ -162,6 +166,11 @@ impl<'s> Shape<'s> {
     }
 
     fn text(&mut self, text: &str, line: usize, schema: &Value, path: &str) -> Option<Value> {
+        let words: Vec<&str> = words(schema).collect();
+        if !words.is_empty() && !words.contains(&text) {
+            self.mistake(line, path, unknown("value", text, words.into_iter()));
+            return None;
+        }
         let reason = match title(schema) {
             "Duration" => text.parse::<Duration>().err(),
             "Bytes" => text.parse::<Bytes>().err(),
@@ -210,7 +219,7 @@ impl<'s> Shape<'s> {
             () if allows(schema, "array") => Value::Array(Vec::new()),
             () if allows(schema, "integer") || allows(schema, "number") => 1.into(),
             () if allows(schema, "boolean") => false.into(),
-            () => "".into(),
+            () => words(schema).next().unwrap_or_default().into(),
         }
     }
 
@@ -248,8 +257,15 @@ fn name(schema: &Value) -> &'static str {
     NAMES.iter().find(|(kind, _)| allows(schema, kind)).map_or("something else", |(_, name)| name)
 }
 
+/// The words of which a text must be one, if there are such.
+fn words(schema: &Value) -> impl Iterator<Item = &str> {
+    let each = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    each.filter_map(|word| word.get("const")?.as_str())
+}
+
 fn allows(schema: &Value, kind: &str) -> bool {
     match schema.get("type") {
+        None if kind == "string" => words(schema).next().is_some(),
         Some(Value::String(only)) => only == kind,
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
         _ => false,
