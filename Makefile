@@ -50,8 +50,8 @@ test-wasm: ## the core on wasm32, in Node
 	@tests/setup/wasm-tests
 
 .PHONY: test-sdk
-test-sdk: setup build ## the official OpenAI SDK against the running gateway
-	@tests/setup/install sdk
+test-sdk: setup build ## SDKs of Python and Node as clients of the running gateway
+	@tests/setup/install sdk node-sdk
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: bench

@@ -156,7 +156,7 @@ fn check_is_content_with_the_bundled_file() {
     let output =
         command(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["check", "envoy/model-gateway.yaml"]).output().unwrap();
     assert!(output.status.success());
-    assert_eq!(output.stdout, b"envoy/model-gateway.yaml: no mistakes; 2 providers, 3 models\n");
+    assert_eq!(output.stdout, b"envoy/model-gateway.yaml: no mistakes; 6 providers, 7 models\n");
 }
 
 #[test]
@@ -300,7 +300,16 @@ fn run_does_not_begin_with_what_it_cannot_serve() {
 #[test]
 fn run_serves_without_a_file() {
     let Some(gateway) = Running::bundled() else { return };
-    for model in ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5"] {
+    let models = [
+        "gpt-4o",
+        "gpt-4o-mini",
+        "claude-sonnet-4-5",
+        "gemini-2.5-flash",
+        "nova-lite",
+        "command-a-03-2025",
+        "llama3.2",
+    ];
+    for model in models {
         assert_eq!(gateway.chat(model), 200, "{model}\n{}", gateway.said());
     }
     assert_eq!(gateway.chat("gpt-9"), 404);

@@ -138,7 +138,7 @@ fn a_plan_is_the_same_as_anywhere_else() {
     let config = check_config(json!({"providers": providers, "models": {"m": {"targets": targets}}})).unwrap();
     let planned = |seed| {
         let model = config.models.find("m").unwrap();
-        let ask = Ask { model, operation: Operation::Chat, key: None, sticky: None, now: 0, seed };
+        let ask = Ask { model, operation: Operation::Chat, key: None, estimate: None, sticky: None, now: 0, seed };
         plan(&config, &ask, &Nothing).unwrap()
     };
     let drawn = |seed| {

@@ -262,6 +262,7 @@ fn lines(lines: &[Line], out: &mut String) {
             _ => format!("{} ms for a typical answer", it / 1000),
         }));
         notes.extend(line.in_flight.map(|it| format!("{it} in flight")));
+        notes.extend(line.cost.map(|it| format!("about {:.6} USD", it as f64 / 1e12)));
         notes.extend(line.draw.map(|it| format!("drew {it:.3}")));
         notes.push(match line.cooled_ms {
             Some(left) => format!("left alone for another {}", Duration::from_millis(left)),

@@ -8,6 +8,8 @@ use super::keys::KeyFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
+use crate::facts::Facts;
+use crate::price::Override;
 
 /// Configuration of a model gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -230,6 +232,12 @@ pub struct TargetFile {
     /// In place of the model's `cooldown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<Duration>,
+    /// What it can do, where that is not known or known otherwise: `{ context: 32000, vision: false }`.
+    #[serde(default, skip_serializing_if = "Abilities::is_default")]
+    pub can: Abilities,
+    /// What it costs, in USD per million tokens, where that is not known or other than the public price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Override>,
     /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
@@ -245,6 +253,50 @@ pub struct TargetFile {
     /// Values for parameters, whatever the client gives.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a model can do. What is left out is as the built-in table has it, if it does; what nobody knows is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Abilities {
+    /// The most tokens of a prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Whether it takes images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it can be held to a JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Whether it takes sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+    /// Whether it takes PDFs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<bool>,
+}
+
+impl Abilities {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is known of the model, with this in its place.
+    pub(super) fn apply(&self, facts: Facts) -> Facts {
+        Facts {
+            context: self.context.or(facts.context),
+            vision: self.vision.or(facts.vision),
+            tools: self.tools.or(facts.tools),
+            json_schema: self.json_schema.or(facts.json_schema),
+            audio: self.audio.or(facts.audio),
+            pdf: self.pdf.or(facts.pdf),
+            ..facts
+        }
+    }
 }
 
 /// Timeouts. Each has a default.

@@ -17,7 +17,8 @@ mod when;
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
 pub use self::file::{
-    BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, SecretRef, TargetFile, Timeouts,
+    Abilities, BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, SecretRef,
+    TargetFile, Timeouts,
 };
 pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
 pub use self::models::{Found, Model, Models, Target};

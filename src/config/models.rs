@@ -1,6 +1,7 @@
 //! What clients may ask for: models by name, by alias, by pattern, and where they lead. Checked, and found.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::checked::Check;
 use super::file::{BreakerFile, ModelFile, TargetFile};
@@ -10,6 +11,8 @@ use super::suggest::unknown;
 use super::units::Duration;
 use crate::dialect::Edits;
 use crate::error::{Cause, Fault};
+use crate::facts::{self, Facts};
+use crate::price::{self, Price};
 
 /// What clients may ask for.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +82,10 @@ pub struct Target {
     pub edits: Option<Box<Edits>>,
     /// When it is left alone.
     pub breaker: Breaker,
+    /// What it can do, as far as that is known.
+    pub facts: Facts,
+    /// What it costs, if that is known.
+    pub price: Option<Rc<Price>>,
 }
 
 /// `attempts` unless given: enough for any sane list of targets, few enough to bound a request's cost.
@@ -137,6 +144,20 @@ fn star<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'@');
     let harmless = star.bytes().all(allowed) && !star.contains("..") && !star.contains("//") && !star.starts_with('/');
     (harmless && !star.is_empty() && star.len() <= MAX_STAR).then_some(star)
+}
+
+impl Models {
+    /// Whether it matters to some target of `model`, or of its fallbacks, what a request of so many bytes needs: one is known
+    /// to lack something, is chosen by its price, or may take too little. No text has more tokens than bytes.
+    pub fn is_picky(&self, model: &Model, bytes: u64) -> bool {
+        let lacks = |target: &Target| {
+            let Facts { vision, tools, json_schema, audio, pdf, context, .. } = target.facts;
+            [vision, tools, json_schema, audio, pdf].contains(&Some(false)) || context.is_some_and(|most| bytes > most)
+        };
+        model.strategy == Strategy::Cheapest
+            || model.targets.iter().any(lacks)
+            || model.fallbacks.iter().filter_map(|name| self.get(name)).any(|model| self.is_picky(model, bytes))
+    }
 }
 
 impl Target {
@@ -333,6 +354,10 @@ impl Check<'_> {
             None => breaker,
             given => self.breaker_for(given),
         };
+        let provider = self.file.providers.get(&file.provider);
+        let known = provider.map(|provider| provider.kind.as_str());
+        let name = file.model.as_deref().unwrap_or(model);
+        let price = provider.and_then(|it| price::lookup(&it.kind, it.region.as_deref(), name));
         Target {
             provider: file.provider.clone(),
             model: file.model.clone().unwrap_or_else(|| model.to_owned()),
@@ -341,6 +366,8 @@ impl Check<'_> {
             strict: file.strict.unwrap_or(false),
             edits: self.edits(path, file),
             breaker,
+            facts: file.can.apply(known.map_or_else(Facts::default, |kind| facts::lookup(kind, name))),
+            price: file.price.unwrap_or_default().apply(price).map(Rc::new),
         }
     }
 

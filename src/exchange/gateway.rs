@@ -13,7 +13,7 @@ use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{Brief, Decision, Explanation, Plan, Question, Why, decide};
+use crate::route::{Brief, Decision, Explanation, Plan, Question, Unfit, decide};
 use crate::splice::Facts;
 
 /// One client request on its way to a provider, and the answer's way back.
@@ -183,9 +183,7 @@ impl Gateway {
         let name = name.decode();
         let (config, key) = (self.config.clone(), self.key.clone());
         let mut decision = decision(&config, key.as_deref(), host, operation, &document, &name)?;
-        let Some(mut plan) = decision.plan.take() else {
-            return Err(nowhere(&decision));
-        };
+        let mut plan = decision.plan.clone().map_err(|why| unfit(why, &name, operation))?;
         if let Some(key) = &key {
             limit(key, &document, operation, &mut plan)?;
             if let Some(copy) = &mut decision.copy {
@@ -261,18 +259,6 @@ fn decision<'a>(
     Ok(decide(config, question, &request, host))
 }
 
-/// Why a request does not go anywhere.
-fn nowhere(decision: &Decision<'_>) -> Error {
-    let name = decision.question.name;
-    if decision.trace.left_out.iter().any(|left| left.why == Why::NotAllowed) {
-        let message = format!("Your API key may not reach any provider of the model '{name}'.");
-        return Error::new(Cause::Forbidden, message);
-    }
-    let operation = decision.question.operation.path();
-    let message = format!("The model '{name}' has no target that can be asked for {operation}.");
-    Error::bad_request(message, "model")
-}
-
 /// Why a request with this key would go where it would go.
 ///
 /// # Errors
@@ -314,6 +300,27 @@ fn without_overrides(config: &Config, host: &dyn Host) -> Option<Headers> {
     let mut headers = host.headers();
     headers.retain(|(name, _)| !names.contains(&name.as_str()));
     Some(headers)
+}
+
+fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
+    match why {
+        Unfit::Key => {
+            let message = format!("Your API key may not reach any provider of the model '{model}'.");
+            Error::new(Cause::Forbidden, message)
+        }
+        Unfit::Operation => {
+            let message = format!("The model '{model}' has no target that can be asked for {}.", operation.path());
+            Error::bad_request(message, "model")
+        }
+        Unfit::Lacks("context") => {
+            let message = format!("The prompt is longer than any target of the model '{model}' takes.");
+            Error { param: Some("messages".to_owned()), ..Error::new(Cause::ContextWindow, message) }
+        }
+        Unfit::Lacks(what) => {
+            let message = format!("The model '{model}' has no target that can do what this request needs: {what}.");
+            Error::bad_request(message, "model")
+        }
+    }
 }
 
 /// Holds a request to what its key may have generated.

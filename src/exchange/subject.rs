@@ -27,7 +27,7 @@ impl<'r> Request<'r> {
     }
 
     /// Models count tokens each in their own way: the one that was asked for, here, whoever will answer.
-    fn estimate(&self) -> &Estimate {
+    fn estimated(&self) -> &Estimate {
         self.estimate.get_or_init(|| {
             let Question { asked, operation, .. } = self.question;
             let model = asked.model.targets.first().map(|target| target.model(asked.star)).unwrap_or_default();
@@ -62,14 +62,22 @@ impl Facts for Request<'_> {
             Subject::Key => key.map_or(Fact::Absent, |key| text(&key.name)),
             Subject::Team => key.and_then(|key| key.team.as_deref()).map_or(Fact::Absent, text),
             Subject::Label(name) => key.and_then(|key| key.labels.get(name)).map_or(Fact::Absent, |label| text(label)),
-            Subject::PromptTokens => Fact::Number(self.estimate().input as f64),
+            Subject::PromptTokens => Fact::Number(self.estimated().input as f64),
             Subject::Stream => Fact::Bool(*stream),
             Subject::Tools => {
                 let some = |name| root.get(name).is_some_and(|tools| tools.elements().next().is_some());
                 Fact::Bool(some("tools") || some("functions"))
             }
-            Subject::Images => Fact::Bool(self.estimate().needs.vision),
+            Subject::Images => Fact::Bool(self.estimated().needs.vision),
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.document.text().len() as u64
+    }
+
+    fn estimate(&self) -> Estimate {
+        *self.estimated()
     }
 
     fn sticky(&self, model: &Model) -> Option<u64> {

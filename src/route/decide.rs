@@ -1,12 +1,13 @@
 //! All that is decided about a request before its first attempt: the rule that it follows, the model that answers it, its
 //! plan, and whether a copy of it goes elsewhere.
 
-use super::order::{Ask, Trace, trace};
+use super::order::{Ask, Trace, Unfit, trace};
 use super::plan::{Hop, Plan};
 use super::rules::{Facts, Judgement, judge_all, mirrored};
 use super::shared::Shared;
 use crate::config::{Breaker, Config, Found, Key, Mirror, Rule, Strategy, Way};
 use crate::dialect::Operation;
+use crate::tokens::Estimate;
 
 /// A request, as far as it is known without a look into its body.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +43,10 @@ pub struct Decision<'a> {
     pub found: Found<'a>,
     /// The number by which it sticks to a target.
     pub sticky: Option<u64>,
-    /// The plan; `None` if no target offers what is asked for.
-    pub plan: Option<Plan>,
+    /// What can be told of its size and needs, if that makes a difference.
+    pub estimate: Option<Estimate>,
+    /// The plan, or why no target can answer.
+    pub plan: Result<Plan, Unfit>,
     /// What the plan was made of.
     pub trace: Trace<'a>,
     /// Where copies go, and by which name of the model.
@@ -65,7 +68,8 @@ pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts,
         Some(Way::Asked) | None => asked,
     };
     let sticky = facts.sticky(found.model);
-    let (plan, trace) = trace(config, &Ask { model: found, operation, key, sticky, now, seed }, shared);
+    let estimate = config.models.is_picky(found.model, facts.bytes()).then(|| facts.estimate());
+    let (plan, trace) = trace(config, &Ask { model: found, operation, key, estimate, sticky, now, seed }, shared);
     let patience = if question.stream { found.model.first_token_timeout } else { found.model.answer_timeout };
     let plan = plan.map(|plan| Plan {
         model: question.name.to_owned(),
@@ -77,14 +81,14 @@ pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts,
     let own = rule.and_then(|rule| rule.mirror.as_ref()).map(|mirror| (mirror, mirror.target.model(star)));
     let mirror = own.or_else(|| found.model.mirror.as_ref().map(|mirror| (mirror, mirror.target.model(found.star))));
     let copy = match (&plan, &mirror) {
-        (Some(plan), Some((mirror, model)))
+        (Ok(plan), Some((mirror, model)))
             if mirrored(mirror, seed) && key.is_none_or(|key| key.may_reach(&mirror.target.provider)) =>
         {
             copy(config, plan, mirror, model)
         }
         _ => None,
     };
-    Decision { question, rule, judged, found, sticky, plan, trace, mirror, copy }
+    Decision { question, rule, judged, found, sticky, estimate, plan, trace, mirror, copy }
 }
 
 /// A plan of one attempt, by whose outcome nobody is judged.

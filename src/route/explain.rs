@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
-use super::decide::Decision;
+use super::decide::{Decision, Question};
 use super::health::Standing;
-use super::order::{Candidate, LeftOut, Why};
+use super::order::{Ask, Candidate, LeftOut, Unfit};
 use super::plan::Plan;
 use super::rules::Judgement;
-use super::strategy::draw;
+use super::strategy::{cost, draw};
 use crate::config::{Found, Rule, Strategy};
 use crate::dialect::Operation;
 
@@ -97,6 +97,9 @@ pub struct Line {
     /// Requests in flight, for the strategy `least_busy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u32>,
+    /// What the request would cost, in 10⁻¹² USD, if that is known, for the strategy `cheapest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
     /// What was drawn for it, for the strategy `sticky`: the lowest is first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draw: Option<f64>,
@@ -113,7 +116,7 @@ pub struct Out {
     /// The model that it belongs to; empty: the rule.
     pub of: String,
     /// Why.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// Where copies go.
@@ -188,6 +191,9 @@ impl Explanation {
 impl Line {
     fn of(it: &Candidate<'_>, decision: &Decision<'_>) -> Self {
         let (now, strategy) = (decision.question.now, it.of.strategy);
+        let Question { key, operation, seed, .. } = decision.question;
+        let Decision { found, estimate, sticky, .. } = *decision;
+        let ask = Ask { model: found, operation, key, estimate, sticky, now, seed };
         let (standing, cooled_ms) = match it.standing {
             Standing::Well => ("well", None),
             Standing::Due => ("due", None),
@@ -203,6 +209,7 @@ impl Line {
             cooled_ms,
             slowness_us: (strategy == Strategy::Latency).then(|| it.health.slowness(now)),
             in_flight: (strategy == Strategy::LeastBusy).then(|| it.health.in_flight(now)),
+            cost: (strategy == Strategy::Cheapest).then(|| cost(it, &ask)).filter(|cost| *cost != u64::MAX),
             draw: decision.sticky.filter(|_| strategy == Strategy::Sticky).map(|sticky| draw(it, sticky)),
             beyond: false,
         }
@@ -211,16 +218,15 @@ impl Line {
 
 impl Out {
     fn of(out: &LeftOut<'_>) -> Self {
-        Self { target: out.target.id(), of: out.of_name.to_owned(), why: out.why.told() }
+        Self { target: out.target.id(), of: out.of_name.to_owned(), why: why(out.why) }
     }
 }
 
-impl Why {
-    fn told(self) -> &'static str {
-        match self {
-            Self::NotOffered => "it does not offer the operation",
-            Self::NotAllowed => "the key may not reach its provider",
-        }
+fn why(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::Operation => "it does not offer the operation".to_owned(),
+        Unfit::Key => "the key may not reach its provider".to_owned(),
+        Unfit::Lacks(what) => format!("it is known to lack what is needed: {what}"),
     }
 }
 

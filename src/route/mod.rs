@@ -17,7 +17,7 @@ mod strategy;
 pub use self::decide::{Decision, Question, decide};
 pub use self::explain::{Brief, Explanation, Line};
 pub use self::health::{Health, Standing};
-pub use self::order::{Ask, Candidate, LeftOut, Trace, Why, candidates, key, plan, trace};
+pub use self::order::{Ask, Candidate, LeftOut, Trace, Unfit, candidates, key, plan, trace};
 pub use self::plan::{Hop, Pending, Plan};
 pub use self::rules::{Fact, Facts, Judgement};
 pub use self::shared::{Record, Shared, Version, read, update};

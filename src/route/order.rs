@@ -7,6 +7,7 @@ use super::shared::{Shared, read, update};
 use super::strategy::arrange;
 use crate::config::{Config, Found, Key, Model, Target};
 use crate::dialect::Operation;
+use crate::tokens::Estimate;
 
 /// What planning has to know of a request.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct Ask<'a> {
     pub operation: Operation,
     /// Who asks, if that matters.
     pub key: Option<&'a Key>,
+    /// What can be told of the request's size and needs; `None`: nothing that would rule a target out.
+    pub estimate: Option<Estimate>,
     /// What the strategy `sticky` keeps together, as a number.
     pub sticky: Option<u64>,
     /// The time, in milliseconds since 1970.
@@ -65,34 +68,40 @@ pub struct LeftOut<'a> {
     /// The name in configuration of the model that it belongs to.
     pub of_name: &'a str,
     /// Why not.
-    pub why: Why,
-}
-
-/// Why a target cannot be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// Its kind has no such operation.
-    NotOffered,
-    /// The client's key may not reach its provider.
-    NotAllowed,
+    pub why: Unfit,
 }
 
 /// The most targets that a plan can have.
 const MOST: usize = 64;
 
-/// The way of a request; `None` if no target offers what it asks for.
-pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan> {
+/// Why a target is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unfit {
+    /// Its provider does not offer the operation.
+    Operation,
+    /// The client's key may not reach its provider.
+    Key,
+    /// The model is known to lack this.
+    Lacks(&'static str),
+}
+
+/// The way of a request.
+///
+/// # Errors
+/// No target can answer it: what the one lacks that comes closest.
+pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan, Unfit> {
     trace(config, ask, shared).0
 }
 
 /// The same, and what it was made of.
-pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Option<Plan>, Trace<'a>) {
+pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Result<Plan, Unfit>, Trace<'a>) {
     let model = ask.model.model;
     let mut left_out = Vec::new();
     let mut line = candidates(config, ask, &[ask.model], shared, &mut left_out);
     settle(&mut line, ask.now, shared);
     if line.is_empty() {
-        return (None, Trace { left_out, ..Trace::default() });
+        let why = left_out.iter().map(|left| left.why).max().unwrap_or(Unfit::Operation);
+        return (Err(why), Trace { left_out, ..Trace::default() });
     }
     let mut hops: Vec<Hop> = Vec::new();
     let mut number = |candidate: &Candidate<'_>| {
@@ -133,10 +142,23 @@ pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Opt
         failed: Vec::new(),
     };
     let (context_window, content_policy) = (context_window_line, content_policy_line);
-    (Some(plan), Trace { line, context_window, content_policy, left_out })
+    (Ok(plan), Trace { line, context_window, content_policy, left_out })
+}
+
+/// Why this target is not asked; `None` if it is.
+fn unfit(config: &Config, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
+    if !config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation)) {
+        return Some(Unfit::Operation);
+    }
+    if !ask.key.is_none_or(|key| key.may_reach(&target.provider)) {
+        return Some(Unfit::Key);
+    }
+    let estimate = ask.estimate?;
+    target.facts.lacks(estimate.needs, estimate.input).map(Unfit::Lacks)
 }
 
 /// The targets of `models`, each followed by those of its fallbacks, and of theirs, as strategies arrange them; none twice.
+/// Those that cannot answer go to `left_out`.
 pub fn candidates<'a>(
     config: &'a Config,
     ask: &Ask<'a>,
@@ -152,14 +174,13 @@ pub fn candidates<'a>(
     while let Some(next) = waiting.pop() {
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
-            let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
-            let allowed = ask.key.is_none_or(|key| key.may_reach(&target.provider));
+            if let Some(why) = unfit(config, ask, target) {
+                left_out.push(LeftOut { target, of_name: next.name, why });
+                continue;
+            }
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
-            if !offered || !allowed {
-                let why = if offered { Why::NotAllowed } else { Why::NotOffered };
-                left_out.push(LeftOut { target, of_name: next.name, why });
-            } else if !found.iter().chain(&own).any(twice) {
+            if !found.iter().chain(&own).any(twice) {
                 let id = target.id();
                 let health: Health = read(shared, &key(&id));
                 let standing = health.standing(ask.now);

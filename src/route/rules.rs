@@ -5,11 +5,18 @@ use std::borrow::Cow;
 use super::random::Random;
 use super::strategy::hash;
 use crate::config::{Condition, Mirror, Model, Rule, Scalar, Share, ShareBy, Side, Subject, Test, glob};
+use crate::tokens::Estimate;
 
 /// A request, as rules see it. Looking may cost a walk through its body, so only what a rule is about is asked for.
 pub trait Facts {
     /// What the request has of `subject`.
     fn fact(&self, subject: &Subject) -> Fact<'_>;
+
+    /// How large its body is, in bytes.
+    fn bytes(&self) -> u64;
+
+    /// What can be told of its size and needs.
+    fn estimate(&self) -> Estimate;
 
     /// The number by which it sticks to one of the model's targets; `None` if it does not.
     fn sticky(&self, model: &Model) -> Option<u64>;

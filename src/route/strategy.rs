@@ -4,7 +4,9 @@ use core::cmp::Ordering;
 
 use super::order::{Ask, Candidate};
 use super::random::Random;
+use crate::chat::Usage;
 use crate::config::{Model, Strategy};
+use crate::price::{Cost, ServiceTier};
 
 /// Of a hundred requests of the strategy `latency`, so many go by weight: else a target that was slow once would never be
 /// measured again while others are fast.
@@ -15,7 +17,8 @@ const EXPLORE: u64 = 5;
 pub(super) fn arrange(targets: &mut Vec<Candidate<'_>>, model: &Model, ask: &Ask<'_>, random: &mut Random) {
     by_weight(targets, random);
     match model.strategy {
-        Strategy::Weighted | Strategy::Cheapest => {}
+        Strategy::Weighted => {}
+        Strategy::Cheapest => targets.sort_by_cached_key(|it| cost(it, ask)),
         Strategy::Latency if random.below(100) < EXPLORE => {}
         Strategy::Latency => targets.sort_by_key(|it| bucket(it.health.slowness(ask.now))),
         Strategy::LeastBusy => targets.sort_by(|one, other| busier(one, other, ask.now)),
@@ -44,6 +47,20 @@ fn by_weight(targets: &mut Vec<Candidate<'_>>, random: &mut Random) {
     }
     *targets = order;
 }
+
+/// What the request would cost, in 10⁻¹² USD, by what can be told before it is answered. What nobody knows comes last.
+pub(super) fn cost(it: &Candidate<'_>, ask: &Ask<'_>) -> u64 {
+    let estimate = ask.estimate.unwrap_or_default();
+    let input = if estimate.input == 0 { USUAL_INPUT } else { estimate.input };
+    let output = estimate.most_output.unwrap_or(USUAL_OUTPUT);
+    let usage = Usage { input, output, ..Usage::default() };
+    let cost = Cost::of(it.target.price.as_deref(), &usage, ServiceTier::Standard, ask.now / 1000);
+    cost.known().unwrap_or(u64::MAX)
+}
+
+/// Tokens of a request of which nothing is known.
+const USUAL_INPUT: u64 = 1000;
+const USUAL_OUTPUT: u64 = 300;
 
 /// Numbers within some ten percent of each other are the same, so that weights decide between equals.
 fn bucket(slowness: u64) -> u32 {

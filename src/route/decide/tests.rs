@@ -6,6 +6,7 @@ use super::{Decision, Question, decide};
 use crate::config::{Config, Model, Subject};
 use crate::dialect::Operation;
 use crate::route::{Brief, Explanation, Fact, Facts, Health, Plan, Shared, Version, key};
+use crate::tokens::Estimate;
 
 /// A request with one header, `x-way`.
 struct Headed(&'static str);
@@ -16,6 +17,14 @@ impl Facts for Headed {
             Subject::Header(name) if name == "x-way" => Fact::Text(self.0.into()),
             _ => Fact::Absent,
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        100
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate { input: 1000, most_output: Some(100), ..Estimate::default() }
     }
 
     fn sticky(&self, model: &Model) -> Option<u64> {
@@ -53,6 +62,11 @@ fn config() -> Config {
                 "context_window_fallbacks": ["spare"],
             },
             "spare": {"targets": [{"provider": "b", "model": "spare"}]},
+            "cheap": {
+                "targets": [{"provider": "a", "model": "nobody-knows"}, {"provider": "a", "model": "gpt-4o"},
+                            {"provider": "a", "model": "gpt-4o-mini"}, {"provider": "a", "model": "x", "can": {"context": 999}}],
+                "strategy": "cheapest", "fallbacks": [],
+            },
         },
         "rules": [
             {"when": when("use"), "use": "other"},
@@ -101,7 +115,7 @@ fn a_rule_leads_elsewhere_and_the_client_is_told_of_what_it_asked_for() {
         assert_eq!((line(&plan).as_str(), plan.model.as_str()), (expected, name), "{way}");
     }
     let used = decided(&config, "m", "use", Operation::Chat);
-    assert_eq!((used.sticky, used.plan.map(|plan| plan.patience)), (Some(7), Some(7_000)));
+    assert_eq!((used.sticky, used.plan.map(|plan| plan.patience)), (Some(7), Ok(7_000)));
 }
 
 #[test]
@@ -170,9 +184,16 @@ fn it_is_explained_as_it_was_decided() {
     let embeddings = Explanation::of(&decided(&config, "m", "use", Operation::Embeddings));
     let out = &embeddings.left_out[0];
     assert_eq!(
-        (out.target.as_str(), out.of.as_str(), out.why),
+        (out.target.as_str(), out.of.as_str(), out.why.as_str()),
         ("n/claude", "other", "it does not offer the operation")
     );
+    let cheap = Explanation::of(&decided(&config, "cheap", "", Operation::Chat));
+    let costs: Vec<_> = cheap.line.iter().map(|line| (line.sent_as.as_str(), line.cost)).collect();
+    let [("gpt-4o-mini", Some(least)), ("gpt-4o", Some(more)), ("nobody-knows", None)] = costs[..] else {
+        panic!("{costs:?}")
+    };
+    assert!(0 < least && least < more);
+    assert_eq!(cheap.left_out[0].why, "it is known to lack what is needed: context");
     let own = Explanation::of(&decided(&config, "p/x", "targets", Operation::Chat));
     assert_eq!((own.answered_by, own.rule.as_deref(), own.found_by), (None, Some("own"), "pattern"));
     assert_eq!((own.line[0].target.as_str(), own.line[0].sent_as.as_str()), ("b/*", "x"));

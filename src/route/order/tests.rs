@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use super::super::health::Health;
 use super::super::plan::Plan;
 use super::super::shared::{Shared, Version, update};
-use super::{Ask, key, plan};
+use super::{Ask, Unfit, key, plan};
 use crate::config::Config;
 use crate::dialect::Operation;
 use crate::error::Cause;
+use crate::facts::Needs;
+use crate::tokens::Estimate;
 
 /// What all workers have in common, in a test.
 #[derive(Default)]
@@ -63,11 +65,12 @@ fn planned(config: &Config, model: &str, asked: &Asked<'_>) -> Option<Plan> {
         model: config.models.find(model)?,
         operation: Operation::Chat,
         key: None,
+        estimate: None,
         sticky: asked.sticky,
         now: asked.now,
         seed: asked.seed,
     };
-    plan(config, &ask, asked.board)
+    plan(config, &ask, asked.board).ok()
 }
 
 /// The providers' names, in order.
@@ -152,11 +155,12 @@ fn targets_that_do_not_offer_the_operation_are_left_out() {
             model: config.models.find(model).unwrap(),
             operation: Operation::Moderations,
             key: None,
+            estimate: None,
             sticky: None,
             now: 0,
             seed: 0,
         };
-        plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
+        plan(&config, &ask, &Board::default()).ok().map(|plan| line(&plan))
     };
     assert_eq!((asked("m").as_deref(), asked("n")), (Some("a"), None));
 }
@@ -315,4 +319,45 @@ fn what_envoy_tries_again_by_itself_is_judged_by_the_next_attempt() {
     assert_eq!(plan.clone().begin(1060).unwrap_err().cause, Cause::Timeout);
     plan.begin(70).unwrap();
     assert_eq!(plan.begin(80).unwrap_err().cause, Cause::Connection);
+}
+
+#[test]
+fn targets_that_lack_what_is_needed_are_left_out() {
+    let config = config(json!({"m": {"targets": [
+        {"provider": "a", "can": {"vision": false}},
+        {"provider": "b", "can": {"context": 100}, "weight": 0},
+    ]}}));
+    let asked = |vision: bool, input: u64| {
+        let estimate = Estimate { input, needs: Needs { vision, ..Needs::default() }, ..Estimate::default() };
+        let ask = Ask {
+            model: config.models.find("m").unwrap(),
+            operation: Operation::Chat,
+            key: None,
+            estimate: Some(estimate),
+            sticky: None,
+            now: 0,
+            seed: 0,
+        };
+        plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
+    };
+    assert_eq!(asked(false, 100).as_deref(), Ok("ab"));
+    assert_eq!(asked(true, 100).as_deref(), Ok("b"));
+    assert_eq!(asked(false, 101).as_deref(), Ok("a"));
+    assert_eq!(asked(true, 101), Err(Unfit::Lacks("vision")));
+    let model = config.models.get("m").unwrap();
+    assert!(config.models.is_picky(model, 1));
+}
+
+#[test]
+fn the_cheapest_is_first_and_what_nobody_knows_last() {
+    let price = |input: &str, output: &str| json!({"input": input, "output": output});
+    let config = config(json!({"m": {"strategy": "cheapest", "targets": [
+        {"provider": "a"},
+        {"provider": "b", "price": price("1", "10")},
+        {"provider": "c", "price": price("2", "2")},
+    ]}}));
+    // 1000 tokens in and 300 out: 4000 and 2600 millionths of a dollar.
+    for seed in 0..20 {
+        assert_eq!(providers(&config, "m", &Board::default(), 0, seed), "cba");
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Fact, Facts, Judgement, judge_all, mirrored};
 use crate::config::{Config, Model, Rule, Subject};
+use crate::tokens::Estimate;
 
 /// A request that has what is written here: `header.x`, `parameter.a.b`, `model`, `prompt_tokens` and so on.
 #[derive(Default)]
@@ -39,6 +40,14 @@ impl Facts for Known {
             Subject::Images => "images".to_owned(),
         };
         self.facts.get(&name).map_or(Fact::Absent, fact)
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate::default()
     }
 
     fn sticky(&self, _: &Model) -> Option<u64> {
