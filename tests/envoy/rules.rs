@@ -21,7 +21,7 @@ models:
   openai: {{ targets: [{{ provider: openai, model: gpt-4o }}] }}
   anthropic: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}], fallbacks: [openai] }}
   copied:
-    targets: [{{ provider: openai, model: gpt-4o }}]
+    targets: [{{ provider: openai, model: gpt-4o, can: {{ context: 100000000 }} }}]
     fallbacks: [openai-2]
     mirror: {{ provider: anthropic, model: claude-sonnet-4-5, set: {{ max_tokens: 77 }} }}
   openai-2: {{ targets: [{{ provider: openai, model: gpt-4o-mini }}] }}
