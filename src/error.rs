@@ -45,6 +45,10 @@ pub enum Cause {
     Forbidden,
     /// Too many wrong keys came from the client's address.
     TooManyFailures,
+    /// The client has used up a limit that it has with the gateway.
+    Limited,
+    /// The client has spent a budget that it has with the gateway.
+    BudgetSpent,
     /// The prompt does not fit the model.
     ContextWindow,
     /// The provider will not answer this prompt.
@@ -104,6 +108,8 @@ impl Cause {
             | Self::Unauthorized
             | Self::Forbidden
             | Self::TooManyFailures
+            | Self::Limited
+            | Self::BudgetSpent
             | Self::ContextWindow
             | Self::ContentPolicy => Fault::Client,
             Self::RateLimited
@@ -151,6 +157,8 @@ impl Cause {
             Self::Unauthorized => (401, "invalid_request_error", Some("invalid_api_key")),
             Self::Forbidden => (403, "invalid_request_error", Some("permission_denied")),
             Self::TooManyFailures => (429, "rate_limit_error", Some("too_many_wrong_keys")),
+            Self::Limited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+            Self::BudgetSpent => (429, "insufficient_quota", Some("insufficient_quota")),
             Self::ContextWindow => (400, "invalid_request_error", Some("context_length_exceeded")),
             Self::ContentPolicy => (400, "invalid_request_error", Some("content_policy_violation")),
             Self::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
@@ -218,6 +226,8 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::Unauthorized, "unauthorized"),
     (Cause::Forbidden, "forbidden"),
     (Cause::TooManyFailures, "too_many_failures"),
+    (Cause::Limited, "limited"),
+    (Cause::BudgetSpent, "budget_spent"),
     (Cause::ContextWindow, "context_window"),
     (Cause::ContentPolicy, "content_policy"),
     (Cause::RateLimited, "rate_limited"),

@@ -53,10 +53,27 @@ pub mod log {
     pub const INPUT_TOKENS: &str = "gateway.input_tokens";
     /// Tokens generated.
     pub const OUTPUT_TOKENS: &str = "gateway.output_tokens";
+    /// What the request cost, in USD; absent if that is not known.
+    pub const COST: &str = "gateway.cost_usd";
+    /// `true` where a provider had not told all of what was used.
+    pub const ESTIMATED: &str = "gateway.estimated";
     /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] =
-        &[MODEL, KEY, TEAM, RULE, MIRROR, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+    pub const ALL: &[&str] = &[
+        MODEL,
+        KEY,
+        TEAM,
+        RULE,
+        MIRROR,
+        PROVIDER,
+        TARGET_MODEL,
+        ATTEMPTS,
+        INPUT_TOKENS,
+        OUTPUT_TOKENS,
+        COST,
+        ESTIMATED,
+        ERROR,
+    ];
 }

@@ -19,7 +19,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::{keys, refusals};
+use scripted::{keys, limits, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -63,4 +63,16 @@ fn keys_open_what_they_are_for_and_nothing_else() {
 #[test]
 fn wrong_keys_are_heard_out_a_few_times() {
     keys::check_failures(&mut Native::new(&keys::config(), ENVIRONMENT));
+}
+
+#[test]
+fn limits_are_reserved_and_settled() {
+    let ran = |configured, check: fn(&mut dyn scripted::filters::Filters)| {
+        let mut filters = Native::new(&limits::config(configured), ENVIRONMENT);
+        check(&mut filters);
+        assert!(filters.ledger.is_empty());
+    };
+    ran(limits::tokens(), limits::check_tokens);
+    ran(limits::ends(), limits::check_ends);
+    ran(limits::budgets(), limits::check_budgets);
 }

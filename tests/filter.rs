@@ -12,7 +12,7 @@ use scripted::chat::{ENVIRONMENT, config};
 use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
 use scripted::wire::{KINDS, Kind};
-use scripted::{keys, refusals};
+use scripted::{keys, limits, refusals};
 use serde_json::json;
 
 /// A VM with every root; None where there is no module to test.
@@ -51,6 +51,15 @@ fn keys_open_what_they_are_for_and_nothing_else() {
     keys::check(&mut filters);
     keys::check_failures(&mut filters);
     assert!(!filters.log().join("\n").contains("key-"), "{:?}", filters.log());
+}
+
+#[test]
+fn limits_are_reserved_and_settled() {
+    let Some(module) = host::module() else { return };
+    let vm = |configured| Wasm::with_roots(&module, &limits::config(configured), ENVIRONMENT);
+    limits::check_tokens(&mut vm(limits::tokens()));
+    limits::check_ends(&mut vm(limits::ends()));
+    limits::check_budgets(&mut vm(limits::budgets()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::base_url::BaseUrl;
 
 use super::file::{File, ProviderFile, SecretRef};
 use super::keys::Keys;
+use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Model, Models};
 use super::rules::{Mirror, Rule, Way};
 use super::suggest::unknown;
@@ -36,6 +37,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Who may call.
     pub keys: Keys,
+    /// How much may be used, wherever configuration says it.
+    pub limits: Vec<Limit>,
     /// What clients may ask for.
     pub models: Models,
     /// Which requests go elsewhere: the first that matches is followed.
@@ -157,6 +160,7 @@ impl Check<'_> {
             forward_headers: self.forward_headers(),
             providers: self.providers(),
             keys: self.keys(),
+            limits: self.limits(),
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::keys::KeyFile;
+use super::limits::LimitFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
@@ -64,6 +65,9 @@ pub struct File {
     /// their key. Default 60; 0: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_failures: Option<u32>,
+    /// How much may be used, by all together or, with `by`, by each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
@@ -143,6 +147,9 @@ pub struct ModelFile {
     /// In place of the top-level `attempts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// How much may be used of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
     /// Where copies of its requests go; what comes back for them is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<MirrorFile>,

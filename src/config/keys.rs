@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
+use super::limits::LimitFile;
 use crate::calendar;
 
 /// A key that clients call with.
@@ -44,6 +45,9 @@ pub struct KeyFile {
     /// Most alternative answers to one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
+    /// How much may be used with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
     /// Whether it may see what others use: `admin`. Default `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,

@@ -7,6 +7,7 @@ mod base_url;
 mod checked;
 mod file;
 mod keys;
+mod limits;
 mod models;
 mod policy;
 mod rules;
@@ -21,6 +22,7 @@ pub use self::file::{
     TargetFile, Timeouts,
 };
 pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
+pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};

@@ -113,6 +113,12 @@ impl Models {
         self.by_name.get(name)
     }
 
+    /// The same, as clients find it.
+    pub fn get_found<'a>(&'a self, name: &str) -> Option<Found<'a>> {
+        let (name, model) = self.by_name.get_key_value(name)?;
+        Some(Found { name, model, star: "" })
+    }
+
     /// All of them, by their names in configuration.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Model)> {
         self.by_name.iter().map(|(name, model)| (name.as_str(), model))

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use super::access::{admit, identify, permit};
+use super::account::{self, Accounts, Used};
 use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::ledger::Ledger;
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::verdict;
@@ -13,15 +15,22 @@ use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::route::{Brief, Decision, Explanation, Plan, Question, Unfit, decide};
+use crate::price::pico_usd;
+use crate::route::{Brief, Choice, Decision, Explanation, Facts as _, Plan, Question, Unfit, choose, decide};
 use crate::splice::Facts;
+use crate::tokens::Estimate;
 
 /// One client request on its way to a provider, and the answer's way back.
 #[derive(Debug)]
 pub struct Gateway {
     config: Rc<Config>,
+    ledger: Rc<Ledger>,
     /// Who calls, if that matters.
     key: Option<Rc<Key>>,
+    /// By what the ledger knows the request.
+    id: u64,
+    accounts: Accounts,
+    streams: bool,
     phase: Phase,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
@@ -66,6 +75,13 @@ impl Machine for Gateway {
         if self.phase != Phase::Sent {
             return step;
         }
+        self.accounts.describe(&mut step);
+        // Of an answer that is not streamed all is there by now.
+        let charges = if self.streams { Vec::new() } else { self.ledger.read(self.id) };
+        let used = self.accounts.used(&self.config, &charges, host.now());
+        if used.amounts.usd > 0 && !used.unpriced {
+            step.set("x-gateway-cost", pico_usd(used.amounts.usd).to_string());
+        }
         let good = host.header(":status").is_some_and(|status| status.starts_with('2'));
         if self.told.is_some() {
             let error = host.property(names::log::ERROR).unwrap_or_default();
@@ -89,6 +105,9 @@ impl Machine for Gateway {
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
+        if self.phase == Phase::Sent {
+            self.settle(host, &mut step);
+        }
         let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
         if self.phase != Phase::Sent || over() {
             return step;
@@ -107,8 +126,9 @@ impl Machine for Gateway {
 
 impl Gateway {
     /// A machine for one request.
-    pub fn new(config: Rc<Config>) -> Self {
-        Self { config, key: None, phase: Phase::Pass, told: None }
+    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
+        let (accounts, phase) = (Accounts::default(), Phase::Pass);
+        Self { config, ledger, key: None, id: 0, accounts, streams: false, phase, told: None }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
@@ -179,24 +199,41 @@ impl Gateway {
             return Err(self.too_large(body.len() as u64));
         }
         let document = parse(body)?;
-        let name = Facts::of(operation, &document)?.model;
-        let name = name.decode();
+        let facts = Facts::of(operation, &document)?;
+        let name = facts.model.decode();
         let (config, key) = (self.config.clone(), self.key.clone());
-        let mut decision = decision(&config, key.as_deref(), host, operation, &document, &name)?;
-        let mut plan = decision.plan.clone().map_err(|why| unfit(why, &name, operation))?;
-        if let Some(key) = &key {
-            limit(key, &document, operation, &mut plan)?;
-            if let Some(copy) = &mut decision.copy {
-                limit(key, &document, operation, copy)?;
+        let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
+        let request = Request::new(host, &document, &question);
+        let choice = choose(&config, &question, &request);
+        let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
+        let (found, accounts) = self.reserve(&config, choice.found, &document, estimate, host)?;
+        let mut decision = decide(&config, question, Choice { found, ..choice }, &request, host);
+        let planned = decision.plan.clone().map_err(|why| unfit(why, &name, operation));
+        let planned = planned.and_then(|mut plan| {
+            if let Some(key) = &key {
+                limit(key, &document, operation, &mut plan)?;
+                if let Some(copy) = &mut decision.copy {
+                    limit(key, &document, operation, copy)?;
+                }
             }
-        }
-        let Decision { rule, found, copy, .. } = &decision;
+            Ok(plan)
+        });
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(error) => {
+                accounts.settle(Used::default(), host);
+                return Err(error);
+            }
+        };
+        let Decision { rule, copy, .. } = &decision;
         let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
+        let id = self.ledger.open();
+        let plan = Plan { id, ..plan };
         step.property(names::log::MODEL, name.as_bytes());
         if let Some(rule) = rule {
             step.property(names::log::RULE, rule.name.as_bytes());
@@ -214,8 +251,45 @@ impl Gateway {
         if may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1") {
             self.told = Some(Box::new(Brief::of(&decision)));
         }
-        self.phase = Phase::Sent;
+        (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
         Ok(step)
+    }
+
+    /// Reserves what the request may use. The model is another where a limit says so.
+    fn reserve<'a>(
+        &self,
+        config: &'a Config,
+        found: Found<'a>,
+        document: &Document<'_>,
+        estimate: Option<Estimate>,
+        host: &dyn Host,
+    ) -> Result<(Found<'a>, Accounts), Error> {
+        if config.limits.is_empty() {
+            return Ok((found, Accounts::default()));
+        }
+        let key = self.key.as_deref();
+        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, host);
+        let refused = match reserve(found, false) {
+            Ok(accounts) => return Ok((found, accounts)),
+            Err(refused) => refused,
+        };
+        let cheaper = refused.downgrade_to.as_deref().and_then(|name| config.models.get_found(name));
+        let accounts = cheaper.map(|cheaper| Ok((cheaper, reserve(cheaper, true)?)));
+        accounts.unwrap_or(Err(refused)).map_err(|refused| account::refusal(&refused))
+    }
+
+    /// The request is over: counts what it used in place of what was reserved for it.
+    fn settle(&mut self, host: &dyn Host, step: &mut Step) {
+        let charges = self.ledger.close(self.id);
+        let accounts = core::mem::take(&mut self.accounts);
+        let used = accounts.used(&self.config, &charges, host.now());
+        if used.estimated {
+            step.property(names::log::ESTIMATED, "true");
+        }
+        if !charges.is_empty() && !used.unpriced {
+            step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
+        }
+        accounts.settle(used, host);
     }
 
     fn too_large(&self, bytes: u64) -> Error {
@@ -234,29 +308,25 @@ fn find<'a>(config: &'a Config, key: Option<&Key>, name: &'a str) -> Result<Foun
     })
 }
 
-/// What is decided about the request in `document`, which asks for the model of this `name`.
-fn decision<'a>(
+/// What is asked, as far as it is known without a look into the body.
+fn question<'a>(
     config: &'a Config,
     key: Option<&'a Key>,
     host: &dyn Host,
     operation: Operation,
-    document: &Document<'_>,
+    facts: &Facts<'_>,
     name: &'a str,
-) -> Result<Decision<'a>, Error> {
-    let facts = Facts::of(operation, document)?;
-    let asked = find(config, key, name)?;
-    let question = Question {
+) -> Result<Question<'a>, Error> {
+    Ok(Question {
         name,
-        asked,
+        asked: find(config, key, name)?,
         key,
         operation,
         stream: facts.stream,
         include_usage: facts.include_usage,
         now: host.now(),
         seed: host.seed(),
-    };
-    let request = Request::new(host, document, &question);
-    Ok(decide(config, question, &request, host))
+    })
 }
 
 /// Why a request with this key would go where it would go.
@@ -269,8 +339,12 @@ pub fn explain(config: &Config, key: Option<&Key>, host: &dyn Host, body: &[u8])
         return Err(Error::new(Cause::UnknownEndpoint, format!("Nothing at {path} goes to a model.")));
     };
     let document = parse(body)?;
-    let name = Facts::of(operation, &document)?.model;
-    Ok(Explanation::of(&decision(config, key, host, operation, &document, &name.decode())?))
+    let facts = Facts::of(operation, &document)?;
+    let name = facts.model.decode();
+    let question = question(config, key, host, operation, &facts, &name)?;
+    let request = Request::new(host, &document, &question);
+    let choice = choose(config, &question, &request);
+    Ok(Explanation::of(&decide(config, question, choice, &request, host)))
 }
 
 fn parse(body: &[u8]) -> Result<Document<'_>, Error> {

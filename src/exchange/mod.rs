@@ -9,10 +9,12 @@
 //! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
 
 mod access;
+mod account;
 mod attempt;
 mod endpoint;
 mod gateway;
 mod headers;
+mod ledger;
 mod relay;
 mod retry_after;
 mod single;
@@ -24,5 +26,6 @@ mod verdict;
 pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
 pub use self::gateway::{Gateway, explain};
+pub use self::ledger::Ledger;
 pub use self::single::Single;
 pub use self::step::{Ending, Flow, Headers, Host, Machine, Notice, Reply, Step, Want};

@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use super::attempt::{Attempt, Upstream};
 use super::gateway::{Gateway, refuse};
+use super::ledger::Ledger;
 use super::step::{Flow, Host, Machine, Step, Want};
+use crate::config::Config;
 use crate::error::{Cause, Error};
 use crate::names;
 use crate::route::Plan;
@@ -20,13 +22,14 @@ const TARGET: &str = "x-gateway-target";
 pub struct Single {
     gateway: Gateway,
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+    ledger: Rc<Ledger>,
     attempt: Option<Attempt>,
 }
 
 impl Single {
     /// A machine for one request; `upstreams` has every provider of the gateway's configuration.
-    pub fn new(gateway: Gateway, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>) -> Self {
-        Self { gateway, upstreams, attempt: None }
+    pub fn new(config: Rc<Config>, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>, ledger: Rc<Ledger>) -> Self {
+        Self { gateway: Gateway::new(config, ledger.clone()), upstreams, ledger, attempt: None }
     }
 }
 
@@ -80,7 +83,7 @@ impl Machine for Single {
         let (Some(plan), Some(upstream)) = (&plan, upstream) else {
             return refuse(&Error::new(Cause::ServerError, "The gateway has no target for the request."));
         };
-        let mut attempt = Attempt::new(upstream.clone());
+        let mut attempt = Attempt::new(upstream.clone(), self.ledger.clone());
         let begun = attempt.begin(host, &plan.encode());
         if begun.flow != Flow::Hold {
             return begun;

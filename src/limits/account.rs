@@ -83,6 +83,12 @@ impl Account {
         self.add(used);
     }
 
+    /// Takes back what was just used, by a request that was refused after all.
+    pub fn refund(&mut self, used: u64) {
+        let [newest, ..] = &mut self.used;
+        *newest = newest.saturating_sub(used);
+    }
+
     /// What is used and what is held.
     pub fn taken(&mut self, now: u64, window: &Window) -> (u64, u64) {
         self.turn(now, window);

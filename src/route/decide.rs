@@ -55,18 +55,45 @@ pub struct Decision<'a> {
     pub copy: Option<Plan>,
 }
 
-/// Decides about a request.
-pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts, shared: &dyn Shared) -> Decision<'a> {
-    let Question { asked, key, operation, now, seed, .. } = question;
-    let judged = judge_all(&config.rules, facts, seed);
+/// Who answers a request.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    /// The rule that it follows.
+    pub rule: Option<&'a Rule>,
+    /// What became of each rule, as far as they were looked at.
+    pub judged: Vec<(&'a Rule, Judgement)>,
+    /// The model: that which was asked for, or the rule's.
+    pub found: Found<'a>,
+}
+
+/// Finds the rule that a request follows, and so the model that answers it.
+pub fn choose<'a>(config: &'a Config, question: &Question<'a>, facts: &dyn Facts) -> Choice<'a> {
+    let asked = question.asked;
+    let judged = judge_all(&config.rules, facts, question.seed);
     let rule = judged.last().filter(|(_, judgement)| *judgement == Judgement::Follows).map(|(rule, _)| *rule);
-    // What a `*` in a rule's targets stands for.
-    let star = if asked.star.is_empty() { asked.name } else { asked.star };
     let found = match rule.map(|rule| &rule.way) {
         Some(Way::Use(name)) => config.models.find(name).unwrap_or(asked),
-        Some(Way::Targets(model)) => Found { name: "", model, star },
+        Some(Way::Targets(model)) => Found { name: "", model, star: star(asked) },
         Some(Way::Asked) | None => asked,
     };
+    Choice { rule, judged, found }
+}
+
+/// What a `*` in a rule's targets stands for.
+fn star(asked: Found<'_>) -> &str {
+    if asked.star.is_empty() { asked.name } else { asked.star }
+}
+
+/// Decides about a request that was led by `choice`.
+pub fn decide<'a>(
+    config: &'a Config,
+    question: Question<'a>,
+    choice: Choice<'a>,
+    facts: &dyn Facts,
+    shared: &dyn Shared,
+) -> Decision<'a> {
+    let Question { asked, key, operation, now, seed, .. } = question;
+    let Choice { rule, judged, found } = choice;
     let sticky = facts.sticky(found.model);
     let estimate = config.models.is_picky(found.model, facts.bytes()).then(|| facts.estimate());
     let (plan, trace) = trace(config, &Ask { model: found, operation, key, estimate, sticky, now, seed }, shared);
@@ -78,7 +105,7 @@ pub fn decide<'a>(config: &'a Config, question: Question<'a>, facts: &dyn Facts,
         patience: patience.as_millis(),
         ..plan
     });
-    let own = rule.and_then(|rule| rule.mirror.as_ref()).map(|mirror| (mirror, mirror.target.model(star)));
+    let own = rule.and_then(|rule| rule.mirror.as_ref()).map(|mirror| (mirror, mirror.target.model(star(asked))));
     let mirror = own.or_else(|| found.model.mirror.as_ref().map(|mirror| (mirror, mirror.target.model(found.star))));
     let copy = match (&plan, &mirror) {
         (Ok(plan), Some((mirror, model)))
@@ -105,6 +132,8 @@ fn copy(config: &Config, plan: &Plan, mirror: &Mirror, model: &str) -> Option<Pl
         strategy: Strategy::default(),
     };
     Some(Plan {
+        // No account is charged for it.
+        id: 0,
         hops: vec![hop],
         line: vec![0],
         context_window: Vec::new(),

@@ -4,6 +4,8 @@
 //! [`decide`] finds the rule that a request follows and makes its plan before the first attempt, [`Plan`] decides what
 //! follows each failure, [`Health`] when a target is left alone. [`Explanation`] tells why.
 
+#[cfg(test)]
+pub mod board;
 mod decide;
 mod explain;
 mod health;
@@ -14,7 +16,7 @@ mod rules;
 mod shared;
 mod strategy;
 
-pub use self::decide::{Decision, Question, decide};
+pub use self::decide::{Choice, Decision, Question, choose, decide};
 pub use self::explain::{Brief, Explanation, Line};
 pub use self::health::{Health, Standing};
 pub use self::order::{Ask, Candidate, LeftOut, Trace, Unfit, candidates, key, plan, trace};

@@ -126,6 +126,7 @@ pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Res
     let (context_window, context_window_line) = detour(&model.context_window_fallbacks);
     let (content_policy, content_policy_line) = detour(&model.content_policy_fallbacks);
     let plan = Plan {
+        id: 0,
         model: String::new(),
         operation: ask.operation,
         stream: false,

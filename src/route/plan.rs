@@ -10,6 +10,8 @@ use crate::error::{Cause, Error};
 /// A request's way through the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// By what the request is known on its worker.
+    pub id: u64,
     /// The model by the name that the client asked for.
     pub model: String,
     /// What the model is asked for.

@@ -51,8 +51,16 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
 }
 
+/// The same at the end of all: what is said, and what is there for the access log.
+pub(super) fn finish(step: Step) {
+    for (name, value) in step.properties {
+        check(name, hostcalls::set_property(vec![name], Some(&value)));
+    }
+    tell(step.notices);
+}
+
 /// Writes to Envoy's log.
-pub(super) fn tell(notices: Vec<Notice>) {
+fn tell(notices: Vec<Notice>) {
     for notice in notices {
         match notice {
             Notice::Info(text) => info!("model-gateway: {text}"),

@@ -18,7 +18,7 @@ use proxy_wasm::types::{BufferType, ContextType};
 
 use self::stream::Stream;
 use crate::config::{Config, Mistake, Module, Position, Provider};
-use crate::exchange::{Attempt, Gateway, Single, Upstream};
+use crate::exchange::{Attempt, Gateway, Ledger, Single, Upstream};
 
 #[allow(unsafe_code)] // The macro exports the module's entry point.
 mod entry {
@@ -26,6 +26,15 @@ mod entry {
         proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
         proxy_wasm::set_root_context(|_| Box::new(super::Root { role: None }));
     }}
+}
+
+thread_local! {
+    /// One for all filters of the VM.
+    static LEDGER: Rc<Ledger> = Rc::default();
+}
+
+fn ledger() -> Rc<Ledger> {
+    LEDGER.with(Rc::clone)
 }
 
 /// One filter of Envoy's configuration.
@@ -65,10 +74,10 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone()), id)),
-            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone()), id)),
+            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone(), ledger()), id)),
+            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone(), ledger()), id)),
             Role::Single(config, upstreams) => {
-                Box::new(Stream::new(Single::new(Gateway::new(config.clone()), upstreams.clone()), id))
+                Box::new(Stream::new(Single::new(config.clone(), upstreams.clone(), ledger()), id))
             }
         })
     }

@@ -6,6 +6,7 @@ mod response;
 use std::rc::Rc;
 
 pub use self::request::Upstream;
+use super::ledger::Ledger;
 use super::relay::Relay;
 use super::step::{Headers, Host, Machine, Step, Want};
 use crate::embedding::Encoding;
@@ -15,6 +16,7 @@ use crate::route::{Hop, Plan};
 /// One attempt at a request: what goes to the provider, and what comes back.
 pub struct Attempt {
     upstream: Rc<Upstream>,
+    ledger: Rc<Ledger>,
     phase: Phase,
 }
 
@@ -70,8 +72,8 @@ struct Course {
 
 impl Attempt {
     /// A machine for one attempt at `upstream`.
-    pub fn new(upstream: Rc<Upstream>) -> Self {
-        Self { upstream, phase: Phase::Pass }
+    pub fn new(upstream: Rc<Upstream>, ledger: Rc<Ledger>) -> Self {
+        Self { upstream, ledger, phase: Phase::Pass }
     }
 }
 

@@ -129,6 +129,7 @@ impl Attempt {
                 return step;
             }
         };
+        self.ledger.begin(plan.id, &hop);
         verdict::begins(host, &hop);
         let course = Course::new(plan, hop, now);
         // Now, not when this attempt has failed: then this filter may not be asked any more.

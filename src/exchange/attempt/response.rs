@@ -121,7 +121,9 @@ impl Attempt {
             step.property(names::OUTCOME, names::OVER);
             verdict::failed(host, &course.hop, error.cause, None, &mut step);
             step.body = Some(out);
-            account(relay.new_usage(), &mut step);
+            let usage = relay.new_usage();
+            self.ledger.tell(course.plan.id, usage, relay.said());
+            account(usage, &mut step);
             return step;
         }
         step.body = Some(out);
@@ -131,6 +133,7 @@ impl Attempt {
     fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
         let usage = relay.new_usage();
+        self.ledger.tell(course.plan.id, usage, relay.said());
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         account(usage, &mut step);
         if end {
@@ -157,6 +160,7 @@ impl Attempt {
                 step.set("content-type", "application/json");
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
+                self.ledger.tell(course.plan.id, usage, 0);
                 account(usage, &mut step);
                 (course.first, course.tokens) = (host.now(), 0);
                 course.succeeded(host, &mut step);

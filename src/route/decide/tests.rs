@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Decision, Question, decide};
+use super::{Decision, Question, choose, decide};
 use crate::config::{Config, Model, Subject};
 use crate::dialect::Operation;
 use crate::route::{Brief, Explanation, Fact, Facts, Health, Plan, Shared, Version, key};
@@ -90,7 +90,8 @@ fn decided<'a>(config: &'a Config, name: &'a str, way: &'static str, operation: 
         now: 1_000,
         seed: 3,
     };
-    decide(config, question, &Headed(way), &Board)
+    let choice = choose(config, &question, &Headed(way));
+    decide(config, question, choice, &Headed(way), &Board)
 }
 
 /// Providers and their names for the model, in order.

@@ -1,42 +1,19 @@
 //! The order of targets by configuration, health and chance.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::board::Board;
 use super::super::health::Health;
 use super::super::plan::Plan;
-use super::super::shared::{Shared, Version, update};
+use super::super::shared::update;
 use super::{Ask, Unfit, key, plan};
 use crate::config::Config;
 use crate::dialect::Operation;
 use crate::error::Cause;
 use crate::facts::Needs;
 use crate::tokens::Estimate;
-
-/// What all workers have in common, in a test.
-#[derive(Default)]
-pub struct Board {
-    records: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-}
-
-impl Shared for Board {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let (record, version) = self.records.borrow().get(key).cloned().unzip();
-        (record, Version(version.unwrap_or(u32::MAX)))
-    }
-
-    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
-        let mut records = self.records.borrow_mut();
-        let current = records.get(key).map_or(u32::MAX, |(_, version)| *version);
-        let good = version == current;
-        if good {
-            records.insert(key.to_owned(), (record.to_vec(), current.wrapping_add(2)));
-        }
-        good
-    }
-}
 
 fn config(models: Value) -> Config {
     let provider = json!({"kind": "openai"});
