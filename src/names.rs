@@ -15,6 +15,14 @@ pub const STATE_PREFIX: &str = "wasm.";
 
 /// The response header by which the provider position asks Envoy for another attempt.
 pub const RETRY_HEADER: &str = "x-gateway-retry";
+/// The request header that names the cluster which gets a copy of the request.
+pub const MIRROR_TO: &str = "x-gateway-mirror-to";
+/// The request header that carries the copy's plan, for it has no properties of the request's.
+pub const MIRROR: &str = "x-gateway-mirror";
+/// The request header by which a client asks how its targets were chosen, and the answer's header that says it.
+pub const DEBUG: &str = "x-gateway-debug";
+/// See [`DEBUG`].
+pub const ROUTE: &str = "x-gateway-route";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
 /// The cluster that stands in for servers whose names do not resolve. No provider has this name either.
@@ -46,6 +54,10 @@ pub mod log {
     pub const KEY: &str = "gateway.key";
     /// Whose it is.
     pub const TEAM: &str = "gateway.team";
+    /// The rule that the request followed.
+    pub const RULE: &str = "gateway.rule";
+    /// The provider that got a copy of it.
+    pub const MIRROR: &str = "gateway.mirror";
     /// The provider that answered, or failed last.
     pub const PROVIDER: &str = "gateway.provider";
     /// The provider's name for the model.
@@ -64,6 +76,19 @@ pub mod log {
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] =
-        &[MODEL, KEY, TEAM, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, COST, ESTIMATED, ERROR];
+    pub const ALL: &[&str] = &[
+        MODEL,
+        KEY,
+        TEAM,
+        RULE,
+        MIRROR,
+        PROVIDER,
+        TARGET_MODEL,
+        ATTEMPTS,
+        INPUT_TOKENS,
+        OUTPUT_TOKENS,
+        COST,
+        ESTIMATED,
+        ERROR,
+    ];
 }

@@ -68,6 +68,90 @@ gateway.yaml:25: models.nothing.targets: missing. Who answers it
 }
 
 #[test]
+fn explain_says_where_a_request_would_go_and_why() {
+    let folder = Folder::new("explain");
+    folder.write(
+        "gateway.yaml",
+        r#"providers:
+  openai: { kind: openai }
+  groq: { kind: groq }
+  anthropic: { kind: anthropic }
+models:
+  fast:
+    targets: [{ provider: groq, model: llama }, { provider: openai, model: gpt-4o-mini, order: 1 }]
+    aliases: [quick]
+    strategy: least_busy
+    fallbacks: [claude]
+    context_window_fallbacks: [claude]
+    retries: { timeout: 1 }
+    attempts: 2
+    timeouts: { first_token: 3s }
+    mirror: { provider: anthropic, model: claude-haiku, share: 0 }
+  claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }] }
+rules:
+  - { name: canary, when: { header: { x-team: red } }, share: 1, sticky_by: "header:x-team", use: claude }
+  - { when: { parameter: { temperature: { gt: 1 } } }, use: claude }
+  - { name: moderate, when: { path: "/v1/moderations" }, use: claude }
+"#,
+    );
+    folder.write("chat.json", r#"{"model":"quick","stream":true,"messages":[{"role":"user","content":"x"}]}"#);
+    folder.write("moderate.json", r#"{"model":"fast","input":"x"}"#);
+    folder.write("wrong.json", r#"{"model":"nobody","messages":[{"role":"user","content":"x"}]}"#);
+    folder.write("state.yaml", "groq/llama: { cooled: 20s }\nopenai/gpt-4o-mini: { in_flight: 3 }\n");
+    folder.write("other.yaml", "groq/lama: { due: true }\n");
+    let explain = |arguments: &[&str]| {
+        let output = command(folder.path()).args(["explain", "gateway.yaml", "--request"]).args(arguments).output();
+        let output = output.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let expected = "\
+The request asks for quick, streamed, another name of fast.
+Rule canary: 61.2345 of 100 was drawn, and its share is 1.
+Rule rules[1]: its conditions do not hold.
+Rule moderate: its conditions do not hold.
+It goes to model fast, by the strategy least_busy:
+  1. openai/gpt-4o-mini (of fast): weight 1, order 1, 3 in flight, well
+  2. anthropic/claude-sonnet-4-5 (of claude): weight 1, well
+  3. groq/llama (of fast): weight 1, 0 in flight, left alone for another 20s, no attempt left for it
+If the prompt does not fit:
+  1. anthropic/claude-sonnet-4-5 (of claude): weight 1, well
+At most 2 attempts of 3s each, 15m in all.
+After timeout at most 1 more.
+Of a hundred requests 0 are copied to anthropic/claude-haiku: not this one.
+";
+    let state = ["chat.json", "--header", "X-Team: red", "--state", "state.yaml"];
+    let (code, text) = explain(&state);
+    let drawn = text.split_once("canary: ").and_then(|(_, rest)| rest.split_once(" of 100")).unwrap().0;
+    assert_eq!((code, text.as_str()), (Some(0), expected.replace("61.2345", drawn).as_str()));
+    // Chance follows from the seed, and what sticks does not depend on it.
+    assert_eq!(explain(&[&state[..], &["--seed", "9"]].concat()).1, text);
+    let (_, json) = explain(&[&state[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["line"][0]["in_flight"], &json["line"][2]["cooled_ms"]), (&3.into(), &20_000.into()));
+    let (code, text) = explain(&["moderate.json", "--path", "/v1/moderations"]);
+    assert_eq!(code, Some(0));
+    for line in [
+        "Rule moderate: is followed.\n",
+        "No target can be asked: the request is refused.\n",
+        "Left out: anthropic/claude-sonnet-4-5 (of claude): it does not offer the operation.\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    for (arguments, told) in [
+        (&["wrong.json"][..], "the request is refused with 404: The model 'nobody' does not exist"),
+        (&["none.json"], "none.json: cannot be read"),
+        (&["chat.json", "--path", "/v1/x"], "Nothing at /v1/x goes to a model"),
+        (&["chat.json", "--state", "other.yaml"], "other.yaml: unknown target `groq/lama`; did you mean `groq/llama`?"),
+        (&["chat.json", "--key", "k"], "unknown key `k`"),
+        (&["chat.json", "--header", "x"], "expected `NAME: VALUE`"),
+    ] {
+        let (code, text) = explain(arguments);
+        assert!(code != Some(0) && text.contains(told), "{told}: {text}");
+    }
+}
+
+#[test]
 fn check_is_content_with_the_bundled_file() {
     let output =
         command(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["check", "envoy/model-gateway.yaml"]).output().unwrap();
@@ -82,7 +166,9 @@ fn check_is_content_with_every_example_and_with_the_readme() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
     folder.write("readme.yaml", yaml);
-    let mut files = vec![folder.path().join("readme.yaml")];
+    let rules = readme.split_once("```yaml\nrules:").unwrap().1.split_once("```").unwrap().0;
+    folder.write("rules.yaml", &format!("{yaml}rules:{rules}"));
+    let mut files = vec![folder.path().join("readme.yaml"), folder.path().join("rules.yaml")];
     for example in fs::read_dir(root.join("examples")).unwrap() {
         let example = example.unwrap().path();
         assert!(example.join("README.md").exists(), "{} has no README.md", example.display());
@@ -138,6 +224,7 @@ models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }
   gpt-4o: { targets: [{ provider: openai }], fallbacks: [claude] }
   claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }], fallbacks: [nova] }
+  copied: { targets: [{ provider: plain }], mirror: { provider: several, share: 0.5 } }
   nova: { targets: [{ provider: signed, model: "amazon.nova-lite-v1:0" }, { provider: keyed, model: "amazon.nova-lite-v1:0" }] }
 "#;
 

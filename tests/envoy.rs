@@ -1,6 +1,8 @@
 //! The real Envoy, the real module, the simulated providers: each failure × streamed or not × alone or first of two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "envoy/rules.rs"]
+mod rules;
 mod support;
 
 use std::io::{Read, Write};
@@ -46,6 +48,10 @@ models:
     targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}]
     fallbacks: [openai]
     timeouts: {{ first_token: 1s, answer: 1s }}
+  large:
+    targets: [{{ provider: openai, model: gpt-4o, can: {{ context: 100000000 }} }}]
+    fallbacks: [large-2]
+  large-2: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5, can: {{ context: 100000000 }} }}] }}
   dead: {{ targets: [{{ provider: dead }}] }}
   dead-first: {{ targets: [{{ provider: dead }}], fallbacks: [openai] }}
   three: {{ targets: [{{ provider: dead }}], fallbacks: [anthropic, openai] }}
@@ -256,7 +262,7 @@ fn bad_input_is_refused_in_openais_shape_and_the_gateway_goes_on() {
 fn a_body_up_to_the_limit_survives_a_fallback_whole() {
     let set = start();
     let text = "word ".repeat((4 << 20) / 5 - 100);
-    let mut asks = body("openai-first", false);
+    let mut asks = body("large", false);
     asks["messages"][0]["content"] = json!(text);
     let id = id();
     let answer =

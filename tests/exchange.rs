@@ -10,6 +10,8 @@ mod native;
 mod properties;
 #[path = "exchange/rows.rs"]
 mod rows;
+#[path = "exchange/rules.rs"]
+mod rules;
 mod scripted;
 #[path = "exchange/single.rs"]
 mod single;

@@ -4,6 +4,7 @@
 #![cfg_attr(target_family = "wasm", no_main)]
 #![cfg(not(target_family = "wasm"))]
 
+mod explain;
 mod key;
 mod load;
 mod mock;
@@ -38,6 +39,8 @@ enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Say where a request would go, and why.
+    Explain(explain::Arguments),
     /// Write Envoy's configuration.
     Render {
         /// The configuration file.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     let Arguments { module, envoy, command } = Arguments::parse();
     let outcome = match command {
         Command::Check { file } => check(&file),
+        Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),

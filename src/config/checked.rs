@@ -8,7 +8,8 @@ use super::base_url::BaseUrl;
 use super::file::{File, ProviderFile};
 use super::keys::Keys;
 use super::limits::Limit;
-use super::models::{MAX_ATTEMPTS, Models};
+use super::models::{MAX_ATTEMPTS, Model, Models};
+use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
@@ -41,6 +42,10 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// What clients may ask for.
     pub models: Models,
+    /// Which requests go elsewhere: the first that matches is followed.
+    pub rules: Vec<Rule>,
+    /// Whether clients may ask how their targets were chosen.
+    pub debug: bool,
 }
 
 /// Where the access log goes.
@@ -93,6 +98,21 @@ impl Config {
         self.body_limit.max(MIN_ANSWER_LIMIT)
     }
 
+    /// Every model that requests can go to, those of rules among them.
+    pub fn ways(&self) -> impl Iterator<Item = &Model> {
+        let own = self.rules.iter().filter_map(|rule| match &rule.way {
+            Way::Targets(model) => Some(model.as_ref()),
+            Way::Asked | Way::Use(_) => None,
+        });
+        self.models.iter().map(|(_, model)| model).chain(own)
+    }
+
+    /// Every target that gets copies of requests.
+    pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
+        let models = self.models.iter().filter_map(|(_, model)| model.mirror.as_ref());
+        models.chain(self.rules.iter().filter_map(|rule| rule.mirror.as_ref()))
+    }
+
     /// Checks `file`.
     ///
     /// # Errors
@@ -143,6 +163,8 @@ impl Check<'_> {
             keys: self.keys(),
             limits: self.limits(),
             models: self.models(),
+            rules: self.rules(),
+            debug: file.debug,
         }
     }
 

@@ -9,6 +9,7 @@ use super::limits::LimitFile;
 use super::policy::Strategy;
 use super::secret::SecretRef;
 use super::units::{Bytes, Duration};
+use super::when::WhenFile;
 use crate::facts::Facts;
 use crate::price::Override;
 
@@ -71,6 +72,13 @@ pub struct File {
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
+    /// Which requests go elsewhere than their model says: the first rule that a request matches is followed, and no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleFile>,
+    /// Whether answers to requests with the header `x-gateway-debug: 1` say in `x-gateway-route` how their targets were
+    /// chosen. Default false: only those with a key whose role is `admin`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub debug: bool,
 }
 
 /// A provider: an LLM service, or servers that speak like one.
@@ -144,6 +152,74 @@ pub struct ModelFile {
     /// How much may be used of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitFile>,
+    /// Where copies of its requests go; what comes back for them is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorFile>,
+}
+
+/// What is done with requests of a certain sort.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// Its name in the log and in `explain`. Default: its place, such as `rules[0]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which requests it is about. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<WhenFile>,
+    /// The model that answers them. The client is told of the one that it asked for.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Who answers them, in place of a model. A `*` in a target's `model` stands for the name that was asked for, or for what
+    /// the `*` in it stands for; so does a `model` that is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetFile>,
+    /// Models that are tried when all of `targets` failed. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+    /// So many of a hundred of them only; the others go on to the next rule. Default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_family = "wasm"), schemars(with = "Option<f64>"))]
+    pub share: Option<serde_json::Number>,
+    /// Whose requests are all within the share, or none: `user` (the member of the request), `key` or `header:NAME`;
+    /// those that have none are drawn. Default: each request is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky_by: Option<String>,
+    /// A header by which a client chooses: `on` is within the share, `off` is not. Providers never see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_header: Option<String>,
+    /// Where copies of them go, in place of the model's `mirror`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorFile>,
+}
+
+/// A target that gets copies of requests.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MirrorFile {
+    /// Name of the provider.
+    pub provider: String,
+    /// The provider's name for the model. Default: the name that the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// So many of a hundred requests only. Default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_family = "wasm"), schemars(with = "Option<f64>"))]
+    pub share: Option<serde_json::Number>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub default: BTreeMap<String, serde_json::Value>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// One model of one provider.
@@ -309,6 +385,9 @@ pub struct Module {
     /// At position `provider`: whose cluster it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// At position `provider`: whether copies of requests come here, which bring their plan in a header.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub mirrored: bool,
     /// The operator's document; at position `provider` its own provider is enough.
     pub config: File,
 }

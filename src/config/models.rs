@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::checked::Check;
 use super::file::{BreakerFile, ModelFile, TargetFile};
 use super::policy::{Breaker, StickyBy, Strategy};
+use super::rules::Mirror;
 use super::suggest::unknown;
 use super::units::Duration;
 use crate::dialect::Edits;
@@ -61,6 +62,8 @@ pub struct Model {
     pub answer_timeout: Duration,
     /// Over all attempts.
     pub whole_timeout: Duration,
+    /// Where copies of its requests go.
+    pub mirror: Option<Mirror>,
 }
 
 /// One model of one provider.
@@ -167,6 +170,11 @@ impl Models {
 }
 
 impl Target {
+    /// By what its health is known: provider and model, as configuration has them.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.provider, self.model)
+    }
+
     /// The provider's name for the model where the `*` of the model's name stands for `star`.
     pub fn model(&self, star: &str) -> Cow<'_, str> {
         if star.is_empty() { Cow::Borrowed(&self.model) } else { Cow::Owned(self.model.replacen('*', star, 1)) }
@@ -205,7 +213,7 @@ impl Check<'_> {
         models
     }
 
-    fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
+    pub(super) fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
         if file.targets.is_empty() {
             self.mistake(
                 format!("{path}.targets"),
@@ -254,6 +262,7 @@ impl Check<'_> {
             ),
             answer_timeout: self.timeout(at("answer"), [own.answer, common.answer], DEFAULT_ANSWER),
             whole_timeout: self.timeout(at("whole"), [own.whole, common.whole], DEFAULT_WHOLE),
+            mirror: self.mirror(&format!("{path}.mirror"), name, file.mirror.as_ref()),
         }
     }
 
@@ -333,7 +342,7 @@ impl Check<'_> {
         }
     }
 
-    fn target(&mut self, path: &str, model: &str, file: &TargetFile, breaker: Breaker) -> Target {
+    pub(super) fn target(&mut self, path: &str, model: &str, file: &TargetFile, breaker: Breaker) -> Target {
         // Without any provider that alone is the mistake.
         if !self.file.providers.is_empty() && !self.file.providers.contains_key(&file.provider) {
             let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));

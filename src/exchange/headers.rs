@@ -30,7 +30,8 @@ const TO_CLIENT: &[&str] = &[
     "x-envoy-upstream-service-time",
 ];
 
-/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so.
+/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so. What is
+/// the gateway's own never passes: a copy's plan among it.
 pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
     let is_named = |name: &str| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
@@ -38,9 +39,9 @@ pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
             None => name == rule,
         })
     };
-    // What Envoy has told only the module, however wide the operator's rule is.
-    let is_secret = |name: &str| name.starts_with(names::CREDENTIAL_PREFIX);
-    keep(headers, |name| !is_secret(name) && (TO_PROVIDER.contains(&name) || is_named(name)))
+    // What only the gateway and Envoy have to say to each other, however wide the operator's rule is.
+    let is_ours = |name: &str| name.starts_with("x-gateway-") || name.starts_with(names::CREDENTIAL_PREFIX);
+    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !is_ours(name))
 }
 
 /// What of `headers` a client gets.
@@ -74,6 +75,7 @@ mod tests {
             "cookie",
             "openai-organization",
             "proxy-authorization",
+            "x-gateway-mirror",
             "x-gateway-target",
             "x-request-id",
             "x-tenant",
@@ -87,6 +89,8 @@ mod tests {
             names(to_provider(request, &named)),
             [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]
         );
+        let all = headers(&["x-gateway-mirror", "x-gateway-debug", "x-g", "authorization"]);
+        assert_eq!(names(to_provider(all, &["x-g*".to_owned()])), ["x-g"]);
         let answer = headers(&[
             ":status",
             "content-type",

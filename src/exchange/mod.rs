@@ -20,12 +20,13 @@ mod retry_after;
 mod single;
 mod step;
 mod sticky;
+mod subject;
 mod usage;
 mod verdict;
 
 pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
-pub use self::gateway::Gateway;
+pub use self::gateway::{Gateway, explain};
 pub use self::ledger::Ledger;
 pub use self::single::Single;
 pub use self::step::{Ending, Flow, Headers, Host, Machine, Notice, Reply, Step, Want};

@@ -59,6 +59,10 @@ fn end(health: &mut Health, hop: &Hop) {
     }
 }
 
+/// The target of a copy has no health: what becomes of copies is nobody's fault.
 fn change<T>(host: &dyn Host, hop: &Hop, change: impl Fn(&mut Health) -> T) -> Option<T> {
+    if hop.target.is_empty() {
+        return None;
+    }
     update(host, &key(&hop.target), |health: &mut Health| Some(change(health)))
 }

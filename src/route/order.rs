@@ -49,6 +49,30 @@ pub struct Candidate<'a> {
     pub standing: Standing,
 }
 
+/// What a plan was made of, for those who want to know why.
+#[derive(Debug, Clone, Default)]
+pub struct Trace<'a> {
+    /// In the order in which they are tried, those for which there are no attempts left too.
+    pub line: Vec<Candidate<'a>>,
+    /// What takes the line's place if the prompt does not fit.
+    pub context_window: Vec<Candidate<'a>>,
+    /// What takes the line's place if the provider will not answer the prompt.
+    pub content_policy: Vec<Candidate<'a>>,
+    /// What is in none of them.
+    pub left_out: Vec<LeftOut<'a>>,
+}
+
+/// A target that cannot be tried.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftOut<'a> {
+    /// Where configuration has it.
+    pub target: &'a Target,
+    /// The name in configuration of the model that it belongs to.
+    pub of_name: &'a str,
+    /// Why not.
+    pub why: Unfit,
+}
+
 /// The most targets that a plan can have.
 const MOST: usize = 64;
 
@@ -68,17 +92,22 @@ pub enum Unfit {
 /// # Errors
 /// No target can answer it: what the one lacks that comes closest.
 pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan, Unfit> {
+    trace(config, ask, shared).0
+}
+
+/// The same, and what it was made of.
+pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Result<Plan, Unfit>, Trace<'a>) {
     let model = ask.model.model;
     let mut left_out = Vec::new();
     let mut line = candidates(config, ask, &[ask.model], shared, &mut left_out);
     settle(&mut line, ask.now, shared);
     if line.is_empty() {
-        return Err(left_out.into_iter().map(|(_, why)| why).max().unwrap_or(Unfit::Operation));
+        let why = left_out.iter().map(|left| left.why).max().unwrap_or(Unfit::Operation);
+        return (Err(why), Trace { left_out, ..Trace::default() });
     }
-    line.truncate(model.attempts as usize);
-    let mut hops: Vec<Hop> = line.iter().map(Candidate::hop).collect();
+    let mut hops: Vec<Hop> = line.iter().take(model.attempts as usize).map(Candidate::hop).collect();
     // At most [`MOST`], none twice.
-    let line = (0_u8..).take(hops.len()).collect();
+    let numbers = (0_u8..).take(hops.len()).collect();
     let mut number = |candidate: &Candidate<'_>| {
         let same = |other: &Hop| *other.provider == candidate.target.provider && *other.model == *candidate.model;
         let known = hops.iter().position(same);
@@ -88,18 +117,18 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan,
         }))
         .ok()
     };
-    let mut detour = |names: &[String]| -> Vec<u8> {
+    let mut detour = |names: &'a [String]| -> (Vec<u8>, Vec<Candidate<'a>>) {
         if names.is_empty() {
-            return Vec::new();
+            return Default::default();
         }
-        let models: Vec<Found<'_>> = names.iter().filter_map(|name| config.models.find(name)).collect();
-        let mut candidates = candidates(config, ask, &models, shared, &mut Vec::new());
+        let models: Vec<Found<'a>> = names.iter().filter_map(|name| config.models.find(name)).collect();
+        let mut candidates = candidates(config, ask, &models, shared, &mut left_out);
         candidates.sort_by_key(|candidate| rank(candidate.standing));
-        candidates.iter().filter_map(&mut number).collect()
+        (candidates.iter().filter_map(&mut number).collect(), candidates)
     };
-    let context_window = detour(&model.context_window_fallbacks);
-    let content_policy = detour(&model.content_policy_fallbacks);
-    Ok(Plan {
+    let (context_window, context_window_line) = detour(&model.context_window_fallbacks);
+    let (content_policy, content_policy_line) = detour(&model.content_policy_fallbacks);
+    let plan = Plan {
         id: 0,
         model: String::new(),
         operation: ask.operation,
@@ -107,14 +136,17 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Result<Plan,
         include_usage: false,
         patience: 0,
         hops,
-        line,
+        line: numbers,
         context_window,
         content_policy,
         retries: model.retries.clone(),
         attempts: model.attempts,
         made: 0,
         pending: None,
-    })
+        failed: Vec::new(),
+    };
+    let (context_window, content_policy) = (context_window_line, content_policy_line);
+    (Ok(plan), Trace { line, context_window, content_policy, left_out })
 }
 
 /// Why this target is not asked; `None` if it is.
@@ -136,7 +168,7 @@ pub fn candidates<'a>(
     ask: &Ask<'a>,
     models: &[Found<'a>],
     shared: &dyn Shared,
-    left_out: &mut Vec<(&'a Target, Unfit)>,
+    left_out: &mut Vec<LeftOut<'a>>,
 ) -> Vec<Candidate<'a>> {
     let mut random = Random::new(ask.seed);
     let mut found: Vec<Candidate<'a>> = Vec::new();
@@ -148,7 +180,7 @@ pub fn candidates<'a>(
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
             if let Some(why) = unfit(config, ask, target) {
-                left_out.push((target, why));
+                left_out.push(LeftOut { target, of_name: next.name, why });
                 continue;
             }
             let model = target.model(next.star);
@@ -179,7 +211,7 @@ pub fn candidates<'a>(
 }
 
 /// Where the health of the target with that id is kept.
-pub(crate) fn key(id: &str) -> String {
+pub fn key(id: &str) -> String {
     format!("{HEALTH}{id}")
 }
 

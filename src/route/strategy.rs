@@ -53,7 +53,7 @@ fn by_weight(targets: &mut [Candidate<'_>], random: &mut Random) {
 }
 
 /// What the request would cost, in 10⁻¹² USD, by what can be told before it is answered. What nobody knows comes last.
-fn cost(it: &Candidate<'_>, ask: &Ask<'_>) -> u64 {
+pub(super) fn cost(it: &Candidate<'_>, ask: &Ask<'_>) -> u64 {
     let estimate = ask.estimate.unwrap_or_default();
     let input = if estimate.input == 0 { USUAL_INPUT } else { estimate.input };
     let output = estimate.most_output.unwrap_or(USUAL_OUTPUT);
@@ -82,7 +82,7 @@ fn busier(one: &Candidate<'_>, other: &Candidate<'_>, now: u64) -> Ordering {
 
 /// Weighted rendezvous: the lowest wins, a target added takes only what it wins itself.
 /// Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
-fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
+pub(super) fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
     let hash = hash(sticky, it.id.as_bytes());
     // From 0 (not included) to 1.
     let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;

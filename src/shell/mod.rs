@@ -89,7 +89,7 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
     let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
     let upstream = |provider: &Provider| {
         let upstream = Upstream::new(&config, provider, |variable| std::env::var(variable).ok());
-        upstream.map(Rc::new).map_err(|mistake| vec![describe(&mistake)])
+        upstream.map(|upstream| Rc::new(upstream.mirrored(module.mirrored))).map_err(|mistake| vec![describe(&mistake)])
     };
     info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());
     Ok(match module.position {

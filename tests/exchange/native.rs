@@ -31,8 +31,10 @@ impl Native {
         let variable =
             |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
         let upstreams = config.providers.iter();
-        let upstreams = upstreams
-            .map(|(name, provider)| (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap())));
+        let upstreams = upstreams.map(|(name, provider)| {
+            let mirrored = config.mirrors().any(|mirror| mirror.target.provider == *name);
+            (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap().mirrored(mirrored)))
+        });
         let upstreams = Rc::new(upstreams.collect());
         Self { config: Rc::new(config), upstreams, ledger: Rc::default(), contexts: BTreeMap::new(), last: 0 }
     }

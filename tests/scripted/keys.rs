@@ -9,7 +9,7 @@ use super::envoy::{Outcome, Script, run_on};
 use super::filters::{Filters, NOW, Records};
 use super::wire::Kind;
 
-fn hash(key: &str) -> String {
+pub fn hash(key: &str) -> String {
     Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

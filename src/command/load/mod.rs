@@ -248,6 +248,38 @@ mod tests {
     }
 
     #[test]
+    fn parameters_may_have_any_value() {
+        let text = "providers: { a: { kind: openai } }\nmodels:\n  m:\n    targets:\n      - provider: a\n        set: { top_k: 5, x: [1.5, { y: ~ }] }\n";
+        let loaded = check("f", text).unwrap();
+        let set = &loaded.file.models["m"].targets[0].set;
+        assert_eq!(serde_json::to_string(set).unwrap(), r#"{"top_k":5,"x":[1.5,{"y":null}]}"#);
+    }
+
+    #[test]
+    fn rules_are_read_and_their_mistakes_have_lines() {
+        let models = "providers: { a: { kind: openai } }\nmodels: { m: { targets: [{ provider: a }] } }\n";
+        let good = "rules:\n  - when:\n      header: { x-tier: { in: [free, 2, true] } }\n      parameter: { temperature: { gt: 1.5 }, user: u }\n      not: { model: x* }\n    use: m\n    share: 0.5\n";
+        let loaded = check("f", &format!("{models}{good}")).unwrap();
+        assert_eq!(loaded.config.rules.len(), 1);
+        let written = serde_json::to_string(&loaded.file.rules).unwrap();
+        assert!(written.contains(r#""in":["free",2,true]"#) && written.contains(r#""gt":1.5"#), "{written}");
+        mistakes(
+            &format!(
+                "{models}rules:\n  - when:\n      header: {{ a: {{ prefx: x }}, b: [c], c: {{ zzzzzzzzz: 1 }} }}\n      prompt_tokens: {{ gt: lots }}\n      stream: 1\n    use: n\n  - share: much\n    targets: [{{ provider: a, model: x }}]\n"
+            ),
+            &[
+                "5: rules[0].when.header.a.prefx: did you mean `prefix`",
+                "5: rules[0].when.header.b: expected a value, or operators",
+                "5: rules[0].when.header.c.zzzzzzzzz: unknown key",
+                "6: rules[0].when.prompt_tokens.gt: expected a number, found text",
+                "7: rules[0].when.stream: expected true or false",
+                "8: rules[0].use: unknown model `n`",
+                "9: rules[1].share: expected a number, found text",
+            ],
+        );
+    }
+
+    #[test]
     fn a_key_without_a_value_is_left_out_if_it_may_be() {
         mistakes("timeouts:\nlog:\nproviders:\n  a:\n    kind: openai\n    base_urls:\n", &[]);
         mistakes("providers:\n  a:\n    kind:\n", &["3: providers.a.kind: found nothing"]);

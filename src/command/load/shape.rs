@@ -1,7 +1,7 @@
 //! Whether a document has the members that its JSON Schema says, and what is left of it without those that it does not.
 //!
 //! Only what schemars makes of [`File`](model_gateway::config::File) is understood: `$ref`, `anyOf` of something and
-//! null, `oneOf` some words, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
+//! null, `true`, `oneOf` some words, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
 //! own rules (patterns, enumerations) are left to the types that read them and to
 //! [`Config::check`](model_gateway::config::Config::check), which find better words.
 
@@ -61,17 +61,21 @@ impl<'s> Shape<'s> {
     fn value(&mut self, node: &Node, line: usize, schema: &'s Value, path: &str) -> Option<Value> {
         self.lines.entry(path.to_owned()).or_insert(line);
         let schema = self.resolve(schema);
+        if *schema == Value::Bool(true) {
+            return Some(node.to_json());
+        }
         let found = match &node.data {
             Data::Map(members) if allows(schema, "object") => return Some(self.map(members, node, schema, path)),
             Data::List(items) if allows(schema, "array") => return Some(self.list(items, schema, path)),
             Data::Text(text) if allows(schema, "string") => return self.text(text, line, schema, path),
             Data::Integer(number) if allows(schema, "integer") => return self.integer(*number, line, schema, path),
+            Data::Integer(_) | Data::Float(_) if allows(schema, "number") => return Some(node.to_json()),
             Data::Bool(value) if allows(schema, "boolean") => return Some(Value::from(*value)),
             Data::Null if allows(schema, "null") => return Some(Value::Null),
             Data::Map(_) => "a mapping",
             Data::List(_) => "a list",
             Data::Text(_) => "text",
-            Data::Integer(_) | Data::Float => "a number",
+            Data::Integer(_) | Data::Float(_) => "a number",
             Data::Bool(_) => "true or false",
             Data::Null => "nothing",
         };
@@ -82,7 +86,7 @@ impl<'s> Shape<'s> {
 
     fn map(&mut self, members: &[Member], node: &Node, schema: &'s Value, path: &str) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let others = schema.get("additionalProperties").filter(|schema| schema.is_object());
+        let others = schema.get("additionalProperties").filter(|schema| **schema != Value::Bool(false));
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mut kept = Map::new();
@@ -116,6 +120,10 @@ impl<'s> Shape<'s> {
             if let Some(value) = value.or_else(|| (!optional).then(|| self.neutral(schema))) {
                 kept.insert(name.to_owned(), value);
             }
+        }
+        if title(schema) == "Test" && kept.is_empty() && !members.is_empty() {
+            // Its operators were told of; that none is left is no other mistake.
+            self.set_aside.insert(path.to_owned());
         }
         for name in required {
             if let (false, Some(schema)) = (kept.contains_key(name), properties.and_then(|all| all.get(name))) {
@@ -206,7 +214,7 @@ impl<'s> Shape<'s> {
         }
         match () {
             () if allows(schema, "array") => Value::Array(Vec::new()),
-            () if allows(schema, "integer") => 1.into(),
+            () if allows(schema, "integer") || allows(schema, "number") => 1.into(),
             () if allows(schema, "boolean") => false.into(),
             () => words(schema).first().copied().unwrap_or_default().into(),
         }
@@ -223,10 +231,11 @@ fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
         ("Duration", _) => ("a duration such as `500ms`, `3s` or `5m`", ""),
         ("Secret", _) => ("`${NAME}` of an environment variable, or `{ file: PATH }`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
+        ("Test", _) => ("a value, or operators such as `{ in: [a, b] }`", ""),
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")
         }
-        (_, Data::Integer(_) | Data::Float | Data::Bool(_)) if allows(schema, "string") => {
+        (_, Data::Integer(_) | Data::Float(_) | Data::Bool(_)) if allows(schema, "string") => {
             ("text", "; put it in quotes")
         }
         (_, Data::Map(_) | Data::Text(_)) if allows(schema, "array") => ("a list", "; begin each item with `- `"),
@@ -239,6 +248,7 @@ fn name(schema: &Value) -> &'static str {
         ("object", "a mapping"),
         ("array", "a list"),
         ("integer", "a whole number"),
+        ("number", "a number"),
         ("boolean", "true or false"),
         ("string", "text"),
     ];

@@ -116,7 +116,7 @@ impl Render<'_> {
 
     /// The longest that a request may take, whichever model it asks for.
     pub fn longest(&self) -> Duration {
-        let own = self.config.models.iter().map(|(_, model)| model.whole_timeout);
+        let own = self.config.ways().map(|model| model.whole_timeout);
         own.max().unwrap_or(Duration::from_millis(900_000))
     }
 

@@ -46,7 +46,7 @@ fn next_cluster(render: &Render<'_>) -> Value {
 fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
     let longest = render.longest().to_proto();
     let path = if endpoint.below { "path_separated_prefix" } else { "path" };
-    json!({
+    let mut route = json!({
         "name": endpoint.name,
         "match": { path: endpoint.path },
         // Whatever a filter holds is bound by it, answers too. Past the module's own limit for requests, so that the
@@ -67,7 +67,13 @@ fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
                 "per_try_idle_timeout": render.config.idle_timeout.to_proto(),
             },
         },
-    })
+    });
+    // A copy goes where the module says, or nowhere. It has the route's timeout, and the name of the host that it goes to.
+    let mirror = json!([{ "cluster_header": names::MIRROR_TO, "disable_shadow_host_suffix_append": true }]);
+    if let Some(Value::Object(action)) = route.get_mut("route").filter(|_| render.config.mirrors().next().is_some()) {
+        action.insert("request_mirror_policies".to_owned(), mirror);
+    }
+    route
 }
 
 fn cluster(name: &str) -> Value {

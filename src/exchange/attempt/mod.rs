@@ -82,7 +82,10 @@ impl Attempt {
 
 impl Machine for Attempt {
     fn request_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
-        match host.property(names::PLAN) {
+        let plan = host.property(names::PLAN);
+        // A copy shares nothing with its request but what went on of it.
+        match plan.or_else(|| self.upstream.is_mirrored().then(|| host.header(names::MIRROR))?.map(String::into_bytes))
+        {
             Some(plan) => self.begin(host, &plan),
             None => Step::go(),
         }

@@ -28,6 +28,8 @@ pub struct Upstream {
     forward_headers: Vec<String>,
     answer_limit: u64,
     settings: Settings,
+    /// Whether copies of requests come here.
+    mirrored: bool,
 }
 
 /// Where the credential is when a request goes out.
@@ -94,7 +96,17 @@ impl Upstream {
             forward_headers: config.forward_headers.clone(),
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
+            mirrored: false,
         })
+    }
+
+    /// The same, where copies of requests come: they bring their plan in a header, which else is nothing to go by.
+    pub fn mirrored(self, mirrored: bool) -> Self {
+        Self { mirrored, ..self }
+    }
+
+    pub(super) fn is_mirrored(&self) -> bool {
+        self.mirrored
     }
 
     pub(super) fn kind(&self) -> &'static dyn Kind {
