@@ -46,6 +46,9 @@ models:
     targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}]
     fallbacks: [openai]
     timeouts: {{ first_token: 1s, answer: 1s }}
+  # Of models that nobody knows, nobody knows what they take.
+  large: {{ targets: [{{ provider: openai, model: a-model }}], fallbacks: [larger] }}
+  larger: {{ targets: [{{ provider: anthropic, model: a-model }}] }}
   dead: {{ targets: [{{ provider: dead }}] }}
   dead-first: {{ targets: [{{ provider: dead }}], fallbacks: [openai] }}
   three: {{ targets: [{{ provider: dead }}], fallbacks: [anthropic, openai] }}
@@ -256,7 +259,7 @@ fn bad_input_is_refused_in_openais_shape_and_the_gateway_goes_on() {
 fn a_body_up_to_the_limit_survives_a_fallback_whole() {
     let set = start();
     let text = "word ".repeat((4 << 20) / 5 - 100);
-    let mut asks = body("openai-first", false);
+    let mut asks = body("large", false);
     asks["messages"][0]["content"] = json!(text);
     let id = id();
     let answer =
