@@ -159,7 +159,11 @@ impl Gateway {
         std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
         let mut process = Process::start_with(&["run", file.to_str().unwrap()], variables);
         let url = format!("http://{address}/v1/models");
-        process.wait_for("the gateway to serve", |_| ureq::get(&url).call().ok());
+        // Without a key, which it may ask for.
+        process.wait_for("the gateway to serve", |_| match ureq::get(&url).call() {
+            Ok(_) | Err(ureq::Error::StatusCode(401)) => Some(()),
+            Err(_) => None,
+        });
         Self { process, address, admin, file, _folder: folder }
     }
 
