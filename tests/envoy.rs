@@ -33,6 +33,8 @@ models:
   anthropic: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}] }}
   openai-first: {{ targets: [{{ provider: openai, model: gpt-4o }}], fallbacks: [anthropic] }}
   anthropic-first: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}], fallbacks: [openai] }}
+  roomy: {{ targets: [{{ provider: openai, model: gpt-4o, can: {{ context: 9000000 }} }}], fallbacks: [roomy-too] }}
+  roomy-too: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5, can: {{ context: 9000000 }} }}] }}
   openai-hasty: {{ targets: [{{ provider: openai, model: gpt-4o }}], timeouts: {{ first_token: 1s, answer: 1s }} }}
   anthropic-hasty:
     targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}]
@@ -326,7 +328,7 @@ fn bad_input_is_refused_in_openais_shape_and_the_gateway_goes_on() {
 fn a_body_up_to_the_limit_survives_a_fallback_whole() {
     let set = start();
     let text = "word ".repeat((4 << 20) / 5 - 100);
-    let mut asks = body("openai-first", false);
+    let mut asks = body("roomy", false);
     asks["messages"][0]["content"] = json!(text);
     let id = id();
     let answer =
