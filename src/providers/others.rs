@@ -2,6 +2,7 @@
 
 use super::Dropped;
 use crate::chat::{Format, Message, Part, Request, Role, ServerTool};
+use crate::json::Str;
 
 /// Names what a provider without a word for end users, tiers of service and cache markers leaves out.
 pub(super) fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {
@@ -68,4 +69,21 @@ pub(super) fn is_made(message: &Message<'_>, part: &Part<'_>) -> bool {
 pub(super) fn drop_made(request: &Request<'_>, dropped: &mut Dropped) {
     let has_any = |message: &Message<'_>| message.parts.iter().any(|part| is_made(message, part));
     dropped.extend(request.messages.iter().any(has_any).then(|| "messages[].images".to_owned()));
+}
+
+/// The names of the tools that were called in the conversation, each once; `None` if it has nothing to do with tools.
+pub(super) fn past_calls<'a>(request: &Request<'a>) -> Option<Vec<Str<'a>>> {
+    let mut names: Vec<Str<'a>> = Vec::new();
+    let mut results = false;
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        match part {
+            Part::ToolCall(call) if !names.contains(&call.name) => names.push(call.name.clone()),
+            Part::ToolResult { .. } => results = true,
+            _ => {}
+        }
+    }
+    if names.is_empty() && results {
+        names.push(Str::plain("tool"));
+    }
+    (!names.is_empty()).then_some(names)
 }

@@ -47,7 +47,7 @@ pub(super) fn ids(message: Value<'_>, short: bool, patches: &mut Patches) {
         }
     };
     for (name, value) in message.members() {
-        match name.escaped() {
+        match &*name.decode() {
             "tool_calls" => value.elements().filter_map(|call| call.get("id")).for_each(&mut mend),
             "tool_call_id" => mend(value),
             _ => {}

@@ -111,9 +111,15 @@ fn mend_content(said: Option<Value<'_>>, patches: &mut Patches) {
         joined
     };
     let mut mended = if texts.is_empty() { "null".to_owned() } else { joined(&texts) };
-    if !thoughts.is_empty() && said.get("reasoning_content").is_none() {
-        mended.push_str(",\"reasoning_content\":");
-        mended.push_str(&joined(&thoughts));
+    if !thoughts.is_empty() {
+        match said.get("reasoning_content") {
+            Some(place) if place.is_null() => patches.replace(place.start()..place.end(), joined(&thoughts)),
+            Some(_) => {}
+            None => {
+                mended.push_str(",\"reasoning_content\":");
+                mended.push_str(&joined(&thoughts));
+            }
+        }
     }
     if has_others {
         mended.push_str(",\"content_parts\":");

@@ -177,7 +177,7 @@ impl Watched {
         let mut choices = 0;
         let mut has_usage = false;
         for (name, value) in root.members() {
-            match name.escaped() {
+            match &*name.decode() {
                 "model" if value.kind() == Kind::String => patches.replace(value.start()..value.end(), model),
                 "choices" => {
                     for choice in value.elements() {

@@ -199,6 +199,8 @@ MAPPED = {
         "safety_settings": ["safetySettings"],
         "cached_content": ["cachedContent"],
         "metadata": ["labels"],
+        "image_config": ["generationConfig.imageConfig"],
+        "audio": ["generationConfig.speechConfig"],
         **{name: ["generationConfig.thinkingConfig"] for name in REASONING},
     },
     "bedrock": {
@@ -235,6 +237,10 @@ MAPPED = {
 }
 
 
+# By what a search is known among the tools.
+SEARCHES = {"anthropic": "web_search_20250305", "gemini": "googleSearch", "bedrock": "nova_grounding"}
+
+
 def unreported(kind, client, body, dropped):
     """Parameters that neither became something nor are named as dropped."""
     mapped = MAPPED[kind]
@@ -247,6 +253,7 @@ def unreported(kind, client, body, dropped):
         # Without tools there is nothing to be called at once.
         # A turn that has to be a call has no text that could have a format.
         nothing |= name == "response_format" and is_forced(client)
+        told |= name == "web_search_options" and kind in SEARCHES and f'"{SEARCHES[kind]}"' in json.dumps(body)
         nothing |= name == "parallel_tool_calls" and not client.get("tools")
         # What does not think unless it is told to need not be told not to.
         nothing |= name in REASONING and value in ("none", {"type": "disabled"}, {"enabled": False}, {"effort": "none"})

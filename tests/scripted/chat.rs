@@ -103,7 +103,16 @@ impl Script {
             ("user-agent", "OpenAI/Python"),
         ]);
         let (body, end) = (Some(vec![body]), End::Last);
-        Self { root: "gateway", headers, body, end, answers: Vec::new(), route: None, no_retries: false }
+        Self {
+            root: "gateway",
+            headers,
+            body,
+            end,
+            answers: Vec::new(),
+            route: None,
+            no_retries: false,
+            client_leaves: false,
+        }
     }
 
     /// A chat with `model`.

@@ -21,6 +21,8 @@ pub struct Script {
     pub route: Option<&'static str>,
     /// Whether Envoy has no retry left to give, as when its circuit breakers are open.
     pub no_retries: bool,
+    /// Whether it is the client that ends what is reset.
+    pub client_leaves: bool,
 }
 
 /// What a provider does.
@@ -91,6 +93,7 @@ pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> 
     let answer = run.request(context);
     let (headers, chunks, end) = run.deliver(context, answer);
     run.state.ending = Some(match end {
+        End::Reset if script.client_leaves => Ending::ClientLeft,
         End::Reset => Ending::Failed,
         End::Last | End::Empty | End::Trailers => Ending::Complete,
     });

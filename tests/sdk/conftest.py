@@ -39,6 +39,11 @@ EMBEDDINGS = {
     "openai": "text-embedding-3-small",
     "mistral": "mistral-embed",
     "azure-openai": "text-embedding-3-small",
+    "gemini": "gemini-embedding-001",
+    "vertex": "text-embedding-005",
+    "bedrock": "cohere.embed-english-v3",
+    "cohere": "embed-v4.0",
+    "ollama": "nomic-embed-text",
 }
 # Whose streams have content in their first event.
 NO_PREAMBLE = ("gemini", "vertex", "ollama")

@@ -378,7 +378,9 @@ def test_embeddings(client, kind):
         assert sum(number * number for number in item.embedding) == pytest.approx(1, abs=1e-3)
         assert item.embedding == pytest.approx(other.embedding, abs=1e-6)
     assert answer.data[0].embedding != answer.data[1].embedding
-    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 3
+    # Cohere's body has no count on Bedrock: it is in a header there, which the mock does not send.
+    counted = 0 if kind == "bedrock" else 3
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens == counted
 
 
 # Errors.

@@ -3,7 +3,7 @@
 //! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>
 
 use super::super::Dropped;
-use super::super::others::drop_tools;
+use super::super::others::{drop_tools, past_calls};
 use super::super::pieces::Schema;
 use super::super::structured::{self, Emulation};
 use super::models::Model;
@@ -22,7 +22,7 @@ pub(super) fn write(
     let own = || request.server_tools.iter().filter(|tool| is_known(tool));
     let is_empty = request.tools.is_empty() && own().next().is_none() && request.web_search.is_none();
     if is_empty && schema.is_none() {
-        return;
+        return write_past(request, w);
     }
     w.name("tools").array(|w| {
         request.tools.iter().for_each(|tool| write_tool(tool, model, dropped, w));
@@ -60,6 +60,21 @@ pub(super) fn write(
             w.field("disable_parallel_tool_use", &true);
         }
     });
+}
+
+/// "Requests which include `tool_use` or `tool_result` blocks must define tools", though they offer none any more: those of
+/// the past, which may not be called. <https://github.com/anthropics/anthropic-sdk-typescript/issues/602>
+fn write_past(request: &Request<'_>, w: &mut Writer<'_>) {
+    let Some(names) = past_calls(request) else { return };
+    w.name("tools").array(|w| {
+        for name in &names {
+            w.object(|w| {
+                w.field("name", name);
+                w.field("input_schema", &Schema(None));
+            });
+        }
+    });
+    w.name("tool_choice").object(|w| w.field("type", "none"));
 }
 
 fn write_tool(tool: &Tool<'_>, model: &Model, dropped: &mut Dropped, w: &mut Writer<'_>) {

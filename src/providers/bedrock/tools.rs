@@ -2,12 +2,12 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html>
 
-use super::super::others::{drop_search, drop_tools};
+use super::super::others::{drop_search, drop_tools, past_calls};
 use super::super::pieces::Schema;
 use super::super::structured::{self, Emulation};
 use super::messages::Says;
 use super::models::{Caches, Forced};
-use crate::chat::{Part, Request, ServerTool, Tool, ToolChoice};
+use crate::chat::{Request, ServerTool, Tool, ToolChoice};
 use crate::json::{Str, Value, Writer};
 
 /// What `toolChoice` says.
@@ -144,21 +144,4 @@ impl Says<'_> {
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_SystemTool.html>
 fn system_tool<'a>(tool: &ServerTool<'a>) -> Option<Str<'a>> {
     tool.value.path(&["systemTool", "name"]).and_then(Value::as_str)
-}
-
-/// The names of the tools that were called in the conversation, each once; `None` if it has nothing to do with tools.
-fn past_calls<'a>(request: &Request<'a>) -> Option<Vec<Str<'a>>> {
-    let mut names: Vec<Str<'a>> = Vec::new();
-    let mut results = false;
-    for part in request.messages.iter().flat_map(|message| &message.parts) {
-        match part {
-            Part::ToolCall(call) if !names.contains(&call.name) => names.push(call.name.clone()),
-            Part::ToolResult { .. } => results = true,
-            _ => {}
-        }
-    }
-    if names.is_empty() && results {
-        names.push(Str::plain("tool"));
-    }
-    (!names.is_empty()).then_some(names)
 }

@@ -52,6 +52,21 @@ fn events_pass_as_they_came_but_for_the_models_name() {
 }
 
 #[test]
+fn names_of_members_may_be_escaped() {
+    let escaped = |event: &str| event.replace("\"choices", "\"\\u0063hoices").replace("\"model", "\"m\\u006fdel");
+    let expected = asked(&[escaped(ROLE), escaped(TEXT), escaped(END), DONE.to_owned()].concat());
+    let sent = [ROLE, TEXT, END, DONE].map(escaped).concat();
+    check(&sent, true, &expected, Ok(()));
+}
+
+#[test]
+fn thoughts_of_the_content_go_where_a_null_stands() {
+    let sent = r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":"hm"}],"reasoning_content":null},"finish_reason":"stop"}]}"#;
+    let got = r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"},"finish_reason":"stop"}]}"#;
+    check(&format!("data: {sent}\n\n{DONE}"), true, &format!("data: {got}\n\n{DONE}"), Ok(()));
+}
+
+#[test]
 fn usage_is_seen_and_removed_when_the_client_did_not_ask() {
     let expected = asked(&[ROLE, TEXT, END, DONE].concat());
     let (usage, _) = check(&[ROLE, TEXT, END, USAGE, DONE].concat(), false, &expected, Ok(()));
