@@ -15,7 +15,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::refusals;
+use scripted::{keys, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -49,4 +49,9 @@ fn what_is_not_the_gateways_passes() {
     for root in ["gateway", "single"] {
         refusals::check_others(&mut native(), root);
     }
+}
+
+#[test]
+fn of_several_keys_another_takes_over_and_what_is_spent_is_left() {
+    keys::check(&mut Native::new(&keys::config(), keys::ENVIRONMENT));
 }

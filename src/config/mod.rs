@@ -6,6 +6,7 @@
 mod base_url;
 mod checked;
 mod file;
+mod keys;
 mod models;
 mod policy;
 mod suggest;
@@ -14,6 +15,7 @@ mod units;
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
 pub use self::file::{BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::keys::{Key, KeyFile, KeyMore};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::suggest::{nearest, unknown};

@@ -71,6 +71,9 @@ impl Machine for Gateway {
         }
         // All targets are spent: official SDKs would start all over again.
         step.set("x-should-retry", "false");
+        if let Some(seconds) = soonest(host) {
+            step.set("retry-after", seconds.to_string());
+        }
         step
     }
 
@@ -188,6 +191,19 @@ impl Gateway {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
     }
+}
+
+/// In how many seconds a target may answer, where one that has failed before the last says so, and the last does not say that
+/// it will sooner.
+fn soonest(host: &dyn Host) -> Option<u64> {
+    let status: u16 = host.header(":status")?.parse().ok()?;
+    if status != 429 && status < 500 {
+        return None;
+    }
+    let soonest = host.property(names::PLAN).as_deref().and_then(Plan::decode)?.soonest?;
+    let seconds = soonest.saturating_sub(host.now()).div_ceil(1000);
+    let last = host.header("retry-after").and_then(|last| last.parse::<u64>().ok());
+    last.is_none_or(|last| seconds < last).then_some(seconds)
 }
 
 fn answer(body: String) -> Step {

@@ -9,9 +9,11 @@
 //! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
 
 mod attempt;
+mod credentials;
 mod endpoint;
 mod gateway;
 mod headers;
+mod rate_limit;
 mod relay;
 mod retry_after;
 mod single;

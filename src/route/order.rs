@@ -1,6 +1,7 @@
 //! The order in which targets are tried, as it stands when a request comes.
 
 use super::health::{Health, Standing};
+use super::keys::Keys;
 use super::plan::{Hop, Plan};
 use super::random::Random;
 use super::shared::{Shared, read, update};
@@ -38,6 +39,10 @@ pub struct Candidate<'a> {
     pub id: String,
     /// How it has done of late.
     pub health: Health,
+    /// Its provider's credentials.
+    pub keys: Keys<'a>,
+    /// The one of them that would have to show whether it is well again, where none is known to be.
+    pub due: Option<u8>,
     /// Whether to send requests to it.
     pub standing: Standing,
 }
@@ -71,6 +76,7 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan>
         let models: Vec<Found<'_>> = names.iter().filter_map(|name| config.models.find(name)).collect();
         let mut candidates = candidates(config, ask, &models, shared);
         candidates.sort_by_key(|candidate| rank(candidate.standing));
+        candidates.iter_mut().for_each(|candidate| candidate.due = None);
         candidates.iter().filter_map(&mut number).collect()
     };
     let context_window = detour(&model.context_window_fallbacks);
@@ -89,6 +95,8 @@ pub fn plan(config: &Config, ask: &Ask<'_>, shared: &dyn Shared) -> Option<Plan>
         attempts: model.attempts,
         made: 0,
         pending: None,
+        sticky: ask.sticky,
+        soonest: None,
     })
 }
 
@@ -107,14 +115,26 @@ pub fn candidates<'a>(
     while let Some(next) = waiting.pop() {
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
-            let offered = config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation));
+            let provider = config.providers.get(&target.provider).filter(|it| it.kind.offers(ask.operation));
             let model = target.model(next.star);
             let twice = |other: &Candidate<'_>| other.target.provider == target.provider && other.model == model;
-            if offered && !found.iter().chain(&own).any(twice) {
+            if let Some(provider) = provider.filter(|_| !found.iter().chain(&own).any(twice)) {
                 let id = format!("{}/{}", target.provider, target.model);
                 let health: Health = read(shared, &key(&id));
-                let standing = health.standing(ask.now);
-                own.push(Candidate { target, of: next.model, of_name: next.name, model, id, health, standing });
+                let keys = Keys { provider: &provider.name, all: &provider.keys };
+                let (keyed, due) = keys.standing(ask.now, shared);
+                let standing = worse(health.standing(ask.now), keyed);
+                own.push(Candidate {
+                    target,
+                    of: next.model,
+                    of_name: next.name,
+                    model,
+                    id,
+                    health,
+                    keys,
+                    due,
+                    standing,
+                });
             }
         }
         arrange(&mut own, next.model, ask, &mut random);
@@ -145,20 +165,25 @@ fn settle(line: &mut Vec<Candidate<'_>>, now: u64, shared: &dyn Shared) {
     while let Some(first) = line.iter().position(open) {
         let Some(candidate) = line.get_mut(first) else { break };
         let breaker = candidate.target.breaker;
-        if candidate.standing == Standing::Well
-            || update(shared, &key(&candidate.id), |health: &mut Health| health.claim(now, &breaker)).is_some()
-        {
+        if candidate.standing == Standing::Well || candidate.claim(now, shared) {
             let first = line.remove(first);
+            line.iter_mut().for_each(|other| other.due = None);
             line.sort_by_key(|candidate| rank(candidate.standing));
             line.insert(0, first);
             return;
         }
         candidate.standing = Standing::Cooled(now.saturating_add(breaker.cooldown));
     }
+    line.iter_mut().for_each(|candidate| candidate.due = None);
     line.sort_by_key(|candidate| rank(candidate.standing));
 }
 
-fn rank(standing: Standing) -> u64 {
+fn worse(one: Standing, other: Standing) -> Standing {
+    if rank(one) < rank(other) { other } else { one }
+}
+
+/// The lowest first.
+pub(super) fn rank(standing: Standing) -> u64 {
     match standing {
         Standing::Well => 0,
         Standing::Due => 1,
@@ -167,6 +192,14 @@ fn rank(standing: Standing) -> u64 {
 }
 
 impl Candidate<'_> {
+    /// Takes it upon this request to show whether it is well again, as a target, by its credential, or both.
+    fn claim(&self, now: u64, shared: &dyn Shared) -> bool {
+        let breaker = &self.target.breaker;
+        let itself = || update(shared, &key(&self.id), |health: &mut Health| health.claim(now, breaker)).is_some();
+        (self.health.standing(now) == Standing::Well || itself())
+            && self.due.is_none_or(|due| self.keys.claim(due, now, breaker, shared))
+    }
+
     fn hop(&self) -> Hop {
         Hop {
             provider: self.target.provider.clone(),
@@ -176,9 +209,12 @@ impl Candidate<'_> {
             edits: self.target.edits.clone(),
             breaker: self.target.breaker,
             strategy: self.of.strategy,
+            keys: u8::try_from(self.keys.all.len()).unwrap_or(u8::MAX),
+            probe: self.due,
+            spent: Vec::new(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -79,8 +79,13 @@ impl Outcome {
 
 /// Runs `script`.
 pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
+    run_after(filters, script, State::default()).0
+}
+
+/// Runs `script` where requests before it have left `state`.
+pub fn run_after(filters: &mut dyn Filters, script: &Script, state: State) -> (Outcome, State) {
     let context = filters.open(script.root);
-    let mut run = Run { filters, script, state: State::default(), sent: Vec::new(), routed: Headers::default() };
+    let mut run = Run { filters, script, state: state.next(), sent: Vec::new(), routed: Headers::default() };
     let answer = run.request(context);
     let (headers, chunks, end) = run.deliver(context, answer);
     run.state.ending = Some(match end {
@@ -88,7 +93,7 @@ pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
         End::Last | End::Empty | End::Trailers => Ending::Complete,
     });
     run.filters.close(context, &mut run.state);
-    Outcome {
+    let outcome = Outcome {
         status: headers.text(":status").and_then(|status| status.parse().ok()).expect("a status"),
         headers,
         body: String::from_utf8(chunks.concat()).expect("a client gets UTF-8"),
@@ -97,7 +102,8 @@ pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
         routed: run.routed,
         log: names::log::ALL.iter().map(|name| (*name, run.state.text(name))).collect(),
         reports: run.state.reports,
-    }
+    };
+    (outcome, run.state)
 }
 
 struct Run<'f> {

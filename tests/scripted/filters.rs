@@ -91,6 +91,11 @@ pub struct State {
 }
 
 impl State {
+    /// For the next request: what all have in common stays.
+    pub fn next(self) -> Self {
+        Self { shared: self.shared, ..Self::default() }
+    }
+
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.reports += usize::from(name == names::log::INPUT_TOKENS);
         self.properties.insert(name.to_owned(), value.to_vec());

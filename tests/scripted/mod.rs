@@ -7,5 +7,6 @@ pub mod envoy;
 pub mod faults;
 pub mod filters;
 pub mod invariants;
+pub mod keys;
 pub mod refusals;
 pub mod wire;

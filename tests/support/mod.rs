@@ -25,7 +25,7 @@ impl Process {
     /// The command.
     pub fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-gateway"));
-        command.args(arguments).env("MOCK_KEY", "sk-mock-key");
+        command.args(arguments).env("MOCK_KEY", "sk-mock-key").env("BAD_KEY", "bad-key");
         Self::spawn(command)
     }
 

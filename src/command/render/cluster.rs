@@ -14,7 +14,7 @@ pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
     let mut cluster = json!({
         "name": provider.name,
         how: discovery,
-        "connect_timeout": render.config.connect_timeout.to_proto(),
+        "connect_timeout": provider.connect_timeout.to_proto(),
         // Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
         "circuit_breakers": { "thresholds": [{
             "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
@@ -80,7 +80,9 @@ fn filters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
         extension("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
     let module = wasm::provider(render, &provider.name);
     match provider.kind.signing() {
-        Signing::Aws(service) if provider.api_key.is_none() => vec![module, aws_signing(service, provider), codec],
+        Signing::Aws(service) if provider.api_key.is_none() && provider.keys.is_empty() => {
+            vec![module, aws_signing(service, provider), codec]
+        }
         _ => vec![module, codec],
     }
 }

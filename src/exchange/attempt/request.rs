@@ -1,5 +1,6 @@
 //! The way out: the client's request in the provider's words, with its path and credential.
 
+use super::super::credentials::Credentials;
 use super::super::gateway::refuse;
 use super::super::headers::to_provider;
 use super::super::step::{Host, Step};
@@ -15,63 +16,36 @@ use crate::providers::{Kind, Settings, Speech, Target};
 use crate::route::{Hop, Plan};
 use crate::splice::{self, Facts};
 
-/// A provider as an attempt needs it: the secret is at hand.
+/// A provider as an attempt needs it: its secrets are at hand.
 #[derive(Debug)]
 pub struct Upstream {
     name: String,
     kind: &'static dyn Kind,
     authority: String,
     base_path: String,
-    credential: Option<(&'static str, Secret)>,
+    credentials: Credentials,
     /// Headers of the client that pass besides the usual ones.
     forward_headers: Vec<String>,
     answer_limit: u64,
     settings: Settings,
 }
 
-/// A header value that is never printed.
-struct Secret(String);
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 impl Upstream {
-    /// Looks up the provider's secret in the `environment`.
+    /// Looks up the provider's secrets in the `environment`.
     ///
     /// # Errors
-    /// It is not there.
+    /// One is not there.
     pub fn new(
         config: &Config,
         provider: &Provider,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistake> {
-        let credential = match provider.api_key.as_ref().and_then(|key| key.variable()) {
-            None => None,
-            Some(variable) => {
-                let key = environment(variable).filter(|key| !key.is_empty()).ok_or_else(|| Mistake {
-                    path: format!("providers.{}.api_key", provider.name),
-                    message: format!("the environment variable {variable} is not set for Envoy"),
-                })?;
-                if !key.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
-                    let path = format!("providers.{}.api_key", provider.name);
-                    return Err(Mistake {
-                        path,
-                        message: format!("the value of {variable} is not a key: it has spaces or control characters"),
-                    });
-                }
-                let (header, value) = provider.kind.credential(key.trim());
-                Some((header, Secret(value)))
-            }
-        };
         Ok(Self {
             name: provider.name.clone(),
             kind: provider.kind,
             authority: provider.servers.first().map(|server| server.authority()).unwrap_or_default(),
             base_path: provider.servers.first().map(|server| server.path.clone()).unwrap_or_default(),
-            credential,
+            credentials: Credentials::new(provider, environment)?,
             forward_headers: config.forward_headers.clone(),
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
@@ -85,6 +59,10 @@ impl Upstream {
     /// The largest answer that can be held whole, in bytes.
     pub(super) fn answer_limit(&self) -> u64 {
         self.answer_limit
+    }
+
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     pub(super) fn name(&self) -> &str {
@@ -116,7 +94,8 @@ impl Attempt {
             }
         };
         verdict::begins(host, &hop);
-        let course = Course::new(plan, hop, now);
+        let key = self.upstream.credentials.choose(host, &plan, &hop);
+        let course = Course::new(plan, hop, key, now);
         let mut step = Step::hold();
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
@@ -198,9 +177,9 @@ impl Attempt {
         for (name, value) in kind.headers(&target) {
             step.set(name, value);
         }
-        if let Some((name, Secret(value))) = &self.upstream.credential {
+        if let Some((name, value)) = self.upstream.credentials.header(course.key) {
             // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
-            step.headers.push((name, Some(value.clone())));
+            step.headers.push((name, Some(value.to_owned())));
         }
         step.body = Some(out);
         Ok(step)
@@ -213,10 +192,11 @@ fn unasked(edits: Option<&Edits>) -> bool {
 }
 
 impl Course {
-    fn new(plan: Plan, hop: Hop, began: u64) -> Self {
+    fn new(plan: Plan, hop: Hop, key: u8, began: u64) -> Self {
         Self {
             plan,
             hop,
+            key,
             began,
             first: 0,
             tokens: 0,

@@ -1,6 +1,7 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
 use super::super::headers::to_client;
+use super::super::rate_limit;
 use super::super::relay::{Relay, break_off, classify};
 use super::super::retry_after::retry_after;
 use super::super::step::{Host, Step};
@@ -29,9 +30,17 @@ impl Attempt {
         let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         let media_type = host.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        course.headers = to_client(host.headers());
+        let headers = host.headers();
+        let spent = rate_limit::spent(&headers, host.now());
+        course.headers = to_client(headers);
+        match spent {
+            // It is refused already, and this is for how long if nothing else says so.
+            _ if status == 429 => course.retry_after = spent,
+            Some(wait) => self.upstream.credentials().spent(host, &course.hop, course.key, wait),
+            None => {}
+        }
         if !(200..300).contains(&status) {
-            course.retry_after = retry_after(|name| host.header(name), host.now());
+            course.retry_after = retry_after(|name| host.header(name), host.now()).or(course.retry_after);
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
@@ -115,7 +124,7 @@ impl Attempt {
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
-            verdict::failed(host, &course.hop, error.cause, None);
+            self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None);
             step.body = Some(out);
             account(relay.new_usage(), &mut step);
             return step;
@@ -130,7 +139,7 @@ impl Attempt {
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         account(usage, &mut step);
         if end {
-            course.succeeded(host, &mut step);
+            self.succeeded(host, &course, &mut step);
         } else {
             self.phase = Phase::Stream(course, relay);
         }
@@ -155,7 +164,7 @@ impl Attempt {
                 step.body = Some(out);
                 account(usage, &mut step);
                 (course.first, course.tokens) = (host.now(), 0);
-                course.succeeded(host, &mut step);
+                self.succeeded(host, &course, &mut step);
                 step
             }
             Err(error) => self.fail(host, course, error),
@@ -205,7 +214,12 @@ impl Attempt {
         if let Some(milliseconds) = error.retry_after {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
         }
-        if course.plan.fail(error.cause) {
+        let retry_after = error.retry_after;
+        let another = self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, retry_after);
+        if let Some(wait) = retry_after.filter(|_| error.cause.falls_back()) {
+            course.plan.waits(host.now().saturating_add(wait));
+        }
+        if (another && course.plan.again(error.cause, course.key)) || course.plan.fail(error.cause) {
             step.set(names::RETRY_HEADER, error.cause.name());
             // Another than Envoy would go to by itself, perhaps.
             step.property(names::NEXT, course.plan.next_provider().unwrap_or_default());
@@ -213,9 +227,17 @@ impl Attempt {
         } else {
             step.property(names::OUTCOME, names::OVER);
         }
-        verdict::failed(host, &course.hop, error.cause, error.retry_after);
         step.body = Some(body);
         step
+    }
+
+    /// The answer came to its end.
+    fn succeeded(&self, host: &dyn Host, course: &Course, step: &mut Step) {
+        let now = host.now();
+        let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
+        verdict::succeeded(host, &course.hop, took);
+        self.upstream.credentials().accepted(host, &course.hop, course.key);
+        step.property(names::OUTCOME, names::OVER);
     }
 }
 
@@ -235,14 +257,6 @@ impl Course {
         let mut step = Step { keep: Some(core::mem::take(&mut self.headers)), ..Step::go() };
         self.describe(provider, &mut step);
         step
-    }
-
-    /// The answer came to its end.
-    fn succeeded(&self, host: &dyn Host, step: &mut Step) {
-        let now = host.now();
-        let took = (self.first.saturating_sub(self.began), now.saturating_sub(self.first), self.tokens);
-        verdict::succeeded(host, &self.hop, took);
-        step.property(names::OUTCOME, names::OVER);
     }
 
     fn describe(&self, provider: &str, step: &mut Step) {
