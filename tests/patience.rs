@@ -131,19 +131,23 @@ fn comments_then_the_end(connection: &mut TcpStream) {
 #[test]
 fn a_stream_that_falls_silent_breaks_off_and_counts_against_its_target() {
     let (silent, mock) = (Silent::start(nothing_more), Mock::start());
+    let alive = Silent::start(comments_then_the_end);
     let gateway = Gateway::start(&format!(
         r#"
 workers: 2
-timeouts: {{ idle: 1s }}
+timeouts: {{ idle: 1s, first_token: 1s, answer: 1s }}
 breaker: {{ failures: 2 }}
 providers:
   silent: {{ kind: openai, base_url: "http://{}/v1" }}
+  alive: {{ kind: openai, base_url: "http://{}/v1" }}
   mock: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{}/openai/v1" }}
 models:
   m: {{ targets: [{{ provider: silent }}], fallbacks: [n] }}
+  alive: {{ targets: [{{ provider: alive }}] }}
+  many: {{ targets: [{{ provider: silent }}] }}
   n: {{ targets: [{{ provider: mock, model: gpt-4o }}] }}
 "#,
-        silent.address, mock.address
+        silent.address, alive.address, mock.address
     ));
     for _ in 0..2 {
         let since = Instant::now();
@@ -160,12 +164,40 @@ models:
     });
     let answer = chat(&gateway, &[], &body("m", true));
     assert_eq!((provider(&answer), answer.text().as_str()), ((200, Some("mock"), Some("1")), TEXT), "{answer:?}");
+    // Many at once, and some whose client has left by then.
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let gateway = &gateway;
+            scope.spawn(move || match number % 4 {
+                0 => leave_early(gateway, &body("many", true)),
+                _ => {
+                    let answer = chat(gateway, &[], &body("many", true));
+                    assert!(answer.broken && answer.body.contains("one"), "{answer:?}");
+                }
+            });
+        }
+    });
+    // A comment is a sign of life: three times as long as a stream may be silent.
+    let answer = chat(&gateway, &[], &body("alive", true));
+    assert_eq!((answer.status, answer.text().as_str(), answer.broken), (200, "one two", false), "{answer:?}");
     gateway.assert_sound();
 }
 
+/// Reads the beginning of an answer.
+fn leave_early(gateway: &Gateway, body: &Value) {
+    let mut connection = TcpStream::connect(&gateway.address).unwrap();
+    let body = body.to_string();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json";
+    connection.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(connection).read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 200"), "{line}");
+}
+
 #[test]
-fn comments_are_life_but_no_content() {
-    let (alive, mock) = (Silent::start(comments_then_the_end), Mock::start());
+fn comments_are_no_content_and_idle_does_not_cut_what_is_awaited() {
+    let mock = Mock::start();
+    let at = &mock.address;
     let gateway = Gateway::start(&format!(
         r#"
 workers: 2
@@ -173,27 +205,22 @@ forward_headers: ["x-mock*"]
 timeouts: {{ idle: 1s, first_token: 2s }}
 cooldown: 0s
 providers:
-  alive: {{ kind: openai, base_url: "http://{}/v1" }}
-  mock: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{}/openai/v1" }}
-  other: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{}/anthropic" }}
+  mock: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
+  other: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/anthropic" }}
 models:
-  alive: {{ targets: [{{ provider: alive }}] }}
   m: {{ targets: [{{ provider: mock, model: gpt-4o }}], fallbacks: [n] }}
   n: {{ targets: [{{ provider: other, model: claude-sonnet-4-5 }}] }}
   patient: {{ targets: [{{ provider: mock, model: gpt-4o }}], timeouts: {{ first_token: 30s }} }}
-"#,
-        alive.address, mock.address, mock.address
+"#
     ));
-    // In the middle of a stream, for three times as long as it may be silent.
-    let answer = chat(&gateway, &[], &body("alive", true));
-    assert_eq!((answer.status, answer.text().as_str(), answer.broken), (200, "one two", false), "{answer:?}");
-    // Before the first content they keep a stream alive too, though they are not what is waited for.
     let comments = [("x-mock-openai", "keepalive=15&chunk-delay=200")];
-    let answer = chat(&gateway, &comments, &body("patient", true));
-    assert_eq!((provider(&answer), answer.text().as_str()), ((200, Some("mock"), Some("1")), TEXT), "{answer:?}");
     let since = Instant::now();
     let answer = chat(&gateway, &comments, &body("m", true));
     assert_eq!((provider(&answer), answer.text().as_str()), ((200, Some("other"), Some("2")), TEXT), "{answer:?}");
     assert!(since.elapsed() >= Duration::from_millis(1900), "{:?}", since.elapsed());
+    for (directive, stream) in [(comments[0].1, true), ("first-byte=2500", true), ("first-byte=2500", false)] {
+        let answer = chat(&gateway, &[("x-mock-openai", directive)], &body("patient", stream));
+        assert_eq!((provider(&answer), answer.text().as_str()), ((200, Some("mock"), Some("1")), TEXT), "{answer:?}");
+    }
     gateway.assert_sound();
 }

@@ -78,14 +78,18 @@ impl Machine for Gateway {
     }
 
     fn done(&mut self, host: &dyn Host) {
-        let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
-        if self.phase != Phase::Sent || over() {
+        if self.phase != Phase::Sent {
+            return;
+        }
+        let outcome = host.property(names::OUTCOME).unwrap_or_default();
+        if outcome == names::OVER.as_bytes() {
             return;
         }
         // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
         let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return };
         match host.ending() {
+            _ if outcome == names::SILENT.as_bytes() => verdict::failed(host, hop, Cause::Timeout, None),
             Ending::ClientLeft => verdict::unknown(host, hop),
             Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None),
             Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None),
