@@ -15,7 +15,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::{keys, refusals};
+use scripted::{api_keys, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -53,5 +53,5 @@ fn what_is_not_the_gateways_passes() {
 
 #[test]
 fn of_several_keys_another_takes_over_and_what_is_spent_is_left() {
-    keys::check(&mut Native::new(&keys::config(), keys::ENVIRONMENT));
+    api_keys::check(&mut Native::new(&api_keys::config(), api_keys::ENVIRONMENT));
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 
+use super::api_keys::ApiKey;
 use super::file::{File, ProviderFile, SecretRef, Timeouts};
-use super::keys::Key;
 use super::models::{MAX_ATTEMPTS, Models};
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
@@ -56,7 +56,7 @@ pub struct Provider {
     /// Where its credential is.
     pub api_key: Option<SecretRef>,
     /// The credentials that the module itself knows: that one, or several; each in a variable.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ApiKey>,
     /// Longest time to connect to it.
     pub connect_timeout: Duration,
     /// Its servers, at least one; they differ in host and port only.
@@ -207,7 +207,7 @@ impl Check<'_> {
         }
         let settings = self.settings(&path, file, kind);
         let servers = self.servers(&path, file, kind, &settings);
-        let keys = self.keys(&path, file);
+        let keys = self.api_keys(&path, file);
         let connect_timeout = self.connect_timeout(&path, file);
         let (name, api_key) = (name.to_owned(), file.api_key.clone());
         Some(Provider { name, kind: kind?, api_key, keys, connect_timeout, servers, settings })

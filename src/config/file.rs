@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::KeyFile;
+use super::api_keys::ApiKeyFile;
 use super::policy::Strategy;
 use super::units::{Bytes, Duration};
 
@@ -70,7 +70,7 @@ pub struct ProviderFile {
     /// Several credentials in place of `api_key`, each with limits of its own at the provider: requests are shared out among
     /// those that it takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub api_keys: Vec<KeyFile>,
+    pub api_keys: Vec<ApiKeyFile>,
     /// Where it is, for example `https://api.openai.com/v1`. Default: where the kind is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,

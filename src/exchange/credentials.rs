@@ -4,7 +4,7 @@
 
 use super::step::Host;
 use super::verdict;
-use crate::config::{Key, Mistake, Provider};
+use crate::config::{ApiKey, Mistake, Provider};
 use crate::error::{Cause, Fault};
 use crate::route::{Draw, Hop, Keys, Plan, blames_key};
 
@@ -12,7 +12,7 @@ use crate::route::{Draw, Hop, Keys, Plan, blames_key};
 #[derive(Debug)]
 pub(super) struct Credentials {
     provider: String,
-    keys: Vec<Key>,
+    keys: Vec<ApiKey>,
     /// Header and value of each.
     headers: Vec<(&'static str, Secret)>,
 }
@@ -33,7 +33,7 @@ impl Credentials {
     /// One is not there, or is none.
     pub fn new(provider: &Provider, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Mistake> {
         let mut headers = Vec::with_capacity(provider.keys.len());
-        for Key { variable, place, .. } in &provider.keys {
+        for ApiKey { variable, place, .. } in &provider.keys {
             let mistake = |message| Mistake { path: format!("providers.{}.{place}", provider.name), message };
             let value = environment(variable)
                 .filter(|value| !value.is_empty())

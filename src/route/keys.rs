@@ -8,7 +8,7 @@ use super::order::rank;
 use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::rendezvous;
-use crate::config::{Breaker, Key};
+use crate::config::{ApiKey, Breaker};
 use crate::error::Cause;
 
 /// A provider's credentials.
@@ -17,7 +17,7 @@ pub struct Keys<'a> {
     /// Its name.
     pub provider: &'a str,
     /// All of them, in configuration's order.
-    pub all: &'a [Key],
+    pub all: &'a [ApiKey],
 }
 
 /// What decides on the credential of one attempt.
@@ -71,7 +71,7 @@ impl Keys<'_> {
         line.retain(|(number, ..)| left(number));
         // Weighted rendezvous with a number that is never the same again is a draw by weight.
         let point = draw.sticky.unwrap_or_else(|| Random::new(draw.seed).next());
-        let place = |key: &Key| rendezvous(point, key.name.as_bytes(), key.weight);
+        let place = |key: &ApiKey| rendezvous(point, key.name.as_bytes(), key.weight);
         line.sort_by(|(_, one, _), (_, other, _)| place(one).total_cmp(&place(other)));
         line.sort_by_key(|(_, key, _)| key.weight == 0);
         let open = line.iter().find(|(number, _, standing)| match standing {
@@ -126,8 +126,8 @@ impl Keys<'_> {
         self.all.get(usize::from(number)).map_or("", |key| key.name.as_str())
     }
 
-    fn numbered(&self, now: u64, shared: &dyn Shared) -> Vec<(u8, &Key, Standing)> {
-        let standing = |key: &Key| read::<Health>(shared, &self.record(key)).standing(now);
+    fn numbered(&self, now: u64, shared: &dyn Shared) -> Vec<(u8, &ApiKey, Standing)> {
+        let standing = |key: &ApiKey| read::<Health>(shared, &self.record(key)).standing(now);
         (0..=u8::MAX).zip(self.all).map(|(number, key)| (number, key, standing(key))).collect()
     }
 
@@ -136,7 +136,7 @@ impl Keys<'_> {
     }
 
     /// Where its health is kept.
-    fn record(&self, key: &Key) -> String {
+    fn record(&self, key: &ApiKey) -> String {
         format!("key {}/{}", self.provider, key.name)
     }
 }
@@ -150,16 +150,16 @@ pub fn blames_key(cause: Cause) -> bool {
 mod tests {
     use super::super::order::tests::Board;
     use super::{Draw, Keys, RETIRED, blames_key};
-    use crate::config::{Breaker, Key};
+    use crate::config::{ApiKey, Breaker};
     use crate::error::{Cause, Fault};
     use crate::route::health::Standing;
 
     const BREAKER: Breaker = Breaker { cooldown: 10_000, failures: 3, percent: 50, window: 20_000 };
 
-    fn keys(weights: &[u32]) -> Vec<Key> {
+    fn keys(weights: &[u32]) -> Vec<ApiKey> {
         let key = |(number, weight): (usize, &u32)| {
             let name = format!("key-{number}");
-            Key { variable: name.to_uppercase(), name, weight: *weight, place: String::new() }
+            ApiKey { variable: name.to_uppercase(), name, weight: *weight, place: String::new() }
         };
         weights.iter().enumerate().map(key).collect()
     }

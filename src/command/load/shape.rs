@@ -214,7 +214,7 @@ impl<'s> Shape<'s> {
 fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
     match (title(schema), found) {
         ("Duration", _) => ("a duration such as `500ms`, `3s` or `5m`", ""),
-        ("Key", _) => ("`${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3 }`", ""),
+        ("ApiKey", _) => ("`${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3 }`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")

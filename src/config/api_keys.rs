@@ -11,17 +11,17 @@ use super::file::{ProviderFile, SecretRef};
     untagged,
     expecting = "expected `${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3, name: eu-1 }`"
 )]
-pub enum KeyFile {
+pub enum ApiKeyFile {
     /// Nothing but where it is.
     Key(SecretRef),
     /// With more about it.
-    More(KeyMore),
+    More(ApiKeyMore),
 }
 
 /// More about one of several credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyMore {
+pub struct ApiKeyMore {
     /// Where it is.
     pub key: SecretRef,
     /// Share of the requests, relative to the other credentials'.
@@ -34,14 +34,14 @@ pub struct KeyMore {
 
 /// By hand: one schema with two types is what the command can hold a document against.
 #[cfg(not(target_family = "wasm"))]
-impl schemars::JsonSchema for KeyFile {
+impl schemars::JsonSchema for ApiKeyFile {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "KeyFile".into()
+        "ApiKeyFile".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "title": "Key",
+            "title": "ApiKey",
             "description": "One of several credentials: `${NAME}` of an environment variable of the Envoy process, or that as `key` with more about it.",
             "type": ["string", "object"],
             "properties": {
@@ -60,7 +60,7 @@ impl schemars::JsonSchema for KeyFile {
 
 /// One of a provider's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct ApiKey {
     /// By what it is known, in logs too.
     pub name: String,
     /// The environment variable that holds it.
@@ -76,10 +76,10 @@ const MOST: usize = 32;
 
 impl Check<'_> {
     /// Those of `api_key` or `api_keys`, of which every mistake is told.
-    pub(super) fn keys(&mut self, path: &str, file: &ProviderFile) -> Vec<Key> {
+    pub(super) fn api_keys(&mut self, path: &str, file: &ProviderFile) -> Vec<ApiKey> {
         if file.api_keys.is_empty() {
             let variable = file.api_key.as_ref().and_then(SecretRef::variable);
-            let key = |name: &str| Key {
+            let key = |name: &str| ApiKey {
                 name: name.to_owned(),
                 variable: name.to_owned(),
                 weight: 1,
@@ -93,12 +93,14 @@ impl Check<'_> {
         if file.api_keys.len() > MOST {
             self.mistake(format!("{path}.api_keys"), format!("expected {MOST} at most"));
         }
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<ApiKey> = Vec::new();
         for (index, given) in file.api_keys.iter().enumerate() {
             let place = format!("api_keys[{index}]");
             let (key, at, weight, name) = match given {
-                KeyFile::Key(key) => (key, place.clone(), None, None),
-                KeyFile::More(KeyMore { key, weight, name }) => (key, format!("{place}.key"), *weight, name.as_deref()),
+                ApiKeyFile::Key(key) => (key, place.clone(), None, None),
+                ApiKeyFile::More(ApiKeyMore { key, weight, name }) => {
+                    (key, format!("{place}.key"), *weight, name.as_deref())
+                }
             };
             let Some(variable) = key.variable() else {
                 self.mistake(
@@ -120,7 +122,12 @@ impl Check<'_> {
                     format!("there is already a key `{name}`, or one of {variable}"),
                 );
             }
-            keys.push(Key { name: name.to_owned(), variable: variable.to_owned(), weight: weight.unwrap_or(1), place });
+            keys.push(ApiKey {
+                name: name.to_owned(),
+                variable: variable.to_owned(),
+                weight: weight.unwrap_or(1),
+                place,
+            });
         }
         if keys.iter().all(|key| key.weight == 0) && !keys.is_empty() {
             self.mistake(format!("{path}.api_keys"), "every key has weight 0; one at least needs a weight");
@@ -131,10 +138,10 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Key;
+    use super::ApiKey;
     use crate::config::Config;
 
-    fn keys(provider: serde_json::Value) -> Result<Vec<Key>, Vec<(String, String)>> {
+    fn keys(provider: serde_json::Value) -> Result<Vec<ApiKey>, Vec<(String, String)>> {
         let file = serde_json::json!({"providers": {"p": provider}});
         let checked = Config::check(&serde_json::from_value(file).unwrap());
         checked
