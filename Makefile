@@ -39,7 +39,7 @@ run: setup build ## serve, from nothing: make run CONFIG=gateway.yaml
 
 .PHONY: test
 test: ## everything CI runs, each step with its time
-	@MAKE="$(MAKE)" tests/setup/steps setup lint build test-native test-wasm test-sdk
+	@MAKE="$(MAKE)" tests/setup/steps setup lint build test-native test-wasm test-schemas test-sdk
 
 .PHONY: test-native
 test-native: setup build ## the Rust tests: core, module on a small host, real Envoy
@@ -49,14 +49,24 @@ test-native: setup build ## the Rust tests: core, module on a small host, real E
 test-wasm: ## the core on wasm32, in Node
 	@tests/setup/wasm-tests
 
+.PHONY: test-schemas
+test-schemas: ## translated requests against the schemas of the providers' own SDKs
+	@tests/setup/install prerequisites schemas
+	@tests/setup/schema-tests
+
 .PHONY: test-sdk
-test-sdk: setup build ## the official OpenAI SDK against the running gateway
-	@tests/setup/install sdk
+test-sdk: setup build ## SDKs of Python and Node as clients of the running gateway
+	@tests/setup/install sdk node-sdk
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: bench
-bench: setup build ## what the gateway adds to a provider's latency, on the real Envoy
+bench: setup build ## what a plan costs, and what the gateway adds to a provider's latency on the real Envoy
+	cargo bench --profile command --bench plan
 	cargo bench --profile command --bench gateway
+
+.PHONY: chaos
+chaos: setup build ## targets failing at random, 50 clients: make chaos SECONDS=300 SEED=7
+	CHAOS_SECONDS=$(or $(SECONDS),300) CHAOS_SEED=$(SEED) cargo test --profile command --test chaos -- --nocapture
 
 .PHONY: lint
 lint: ## formatting, and clippy for every target

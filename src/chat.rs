@@ -12,6 +12,10 @@ pub struct Request<'a> {
     pub messages: Vec<Message<'a>>,
     /// Functions that the model may call.
     pub tools: Vec<Tool<'a>>,
+    /// Tools that the provider runs itself, for the provider that knows them.
+    pub server_tools: Vec<ServerTool<'a>>,
+    /// Whether the model may search the web, and how; `None`: it may not.
+    pub web_search: Option<WebSearch<'a>>,
     /// Whether it has to; `None`: the provider's default.
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether it may call several in one turn; `None`: the provider's default.
@@ -35,7 +39,8 @@ pub struct Request<'a> {
     /// How the request is to be scheduled and charged.
     pub service_tier: Option<Str<'a>>,
     /// Parameters without a field of their own, by their neutral name, which is OpenAI's: `n`, `seed`, `top_k`, `logit_bias`
-    /// and so on. A translator takes those that its provider knows and names the rest as dropped.
+    /// and so on, and by its path whatever else the client's dialect could not say in this vocabulary, such as
+    /// `messages[].name`. A translator takes those that its provider knows and names the rest as dropped.
     pub others: Vec<(Str<'a>, Value<'a>)>,
 }
 
@@ -75,6 +80,8 @@ pub enum Part<'a> {
         media: Media<'a>,
         /// The client's name for it.
         name: Option<Str<'a>>,
+        /// Whether the answer is to say what of it is from here: [`Part::Citation`].
+        cited: bool,
     },
     /// Sound.
     Audio(Media<'a>),
@@ -95,9 +102,90 @@ pub enum Part<'a> {
         id: Str<'a>,
         /// Texts and images.
         parts: Vec<Part<'a>>,
+        /// Whether the tool failed, and this is why.
+        is_error: bool,
     },
     /// The model says that it will not answer.
     Refusal(Str<'a>),
+    /// Where something in the answer's text is from.
+    Citation(Citation<'a>),
+}
+
+/// Where a piece of an answer's text is from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation<'a> {
+    /// What it is from.
+    pub source: Source<'a>,
+    /// The source's title.
+    pub title: Option<Str<'a>>,
+    /// What the source says.
+    pub quote: Option<Str<'a>>,
+    /// The piece, from its first character up to the first after it, in Unicode characters of all the text of the choice;
+    /// `None` if the provider does not say, or the source stands for the whole answer.
+    pub range: Option<(u64, u64)>,
+}
+
+/// What a [`Citation`] is from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source<'a> {
+    /// A page at this address.
+    Url(Str<'a>),
+    /// Something that was in the request, or is kept by the provider.
+    Document {
+        /// By what the client or the provider knows it.
+        id: Option<Str<'a>>,
+        /// Its number among the documents of the request, from 0.
+        index: Option<u64>,
+        /// Where in it.
+        place: Option<Place>,
+    },
+}
+
+/// Where in a document something stands, from the first up to the first after it, as the provider counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// What is counted.
+    pub unit: Unit,
+    /// The first.
+    pub start: u64,
+    /// The first after it.
+    pub end: u64,
+}
+
+/// What places in a document are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Characters.
+    Character,
+    /// Pages.
+    Page,
+    /// Blocks of the document's content.
+    Block,
+}
+
+impl Citation<'_> {
+    /// The same with a life of its own.
+    pub fn into_owned(self) -> Citation<'static> {
+        let source = match self.source {
+            Source::Url(url) => Source::Url(url.into_owned()),
+            Source::Document { id, index, place } => Source::Document { id: id.map(Str::into_owned), index, place },
+        };
+        let (title, quote) = (self.title.map(Str::into_owned), self.quote.map(Str::into_owned));
+        Citation { source, title, quote, range: self.range }
+    }
+}
+
+/// How probable a token was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logprob<'a> {
+    /// The token's text.
+    pub token: Str<'a>,
+    /// The natural logarithm of its probability, a number as the provider wrote it.
+    pub logprob: &'a str,
+    /// The token's bytes as JSON, where the provider gives them: a token can be half a character.
+    pub bytes: Option<&'a str>,
+    /// The most probable tokens in its place; these have no others in theirs.
+    pub top: Vec<Logprob<'a>>,
 }
 
 /// A text part.
@@ -116,7 +204,7 @@ impl<'a> From<Str<'a>> for Text<'a> {
 }
 
 /// An image, document or sound, or where to find it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Media<'a> {
     /// At this address. The gateway itself never fetches it.
     Url(Str<'a>),
@@ -166,6 +254,24 @@ pub struct Tool<'a> {
     pub cache: Option<Value<'a>>,
 }
 
+/// A tool that the provider runs itself, or whose interface only the provider knows.
+#[derive(Debug, Clone)]
+pub struct ServerTool<'a> {
+    /// By what it is known: its type, or the name of its only member.
+    pub kind: Str<'a>,
+    /// As the client gave it.
+    pub value: Value<'a>,
+}
+
+/// How the web is to be searched.
+#[derive(Debug, Clone, Default)]
+pub struct WebSearch<'a> {
+    /// How much is to be read of what was found: low, medium or high.
+    pub context_size: Option<Str<'a>>,
+    /// Where the user is, roughly: an object with `city`, `country`, `region` and `timezone`, each if it is known.
+    pub location: Option<Value<'a>>,
+}
+
 /// Whether the model has to call a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolChoice<'a> {
@@ -188,6 +294,8 @@ pub enum Format<'a> {
     JsonSchema {
         /// A name for the schema.
         name: Str<'a>,
+        /// What the answer is to be.
+        description: Option<Str<'a>>,
         /// The schema.
         schema: Value<'a>,
         /// Whether it is to be followed to the letter.
@@ -220,8 +328,10 @@ pub struct Answer<'a> {
 /// One of the alternative answers.
 #[derive(Debug, Clone)]
 pub struct Choice<'a> {
-    /// What was said: texts, thoughts, tool calls, refusals.
+    /// What was said: texts, thoughts, tool calls, refusals, images, sound, citations.
     pub parts: Vec<Part<'a>>,
+    /// How probable the tokens of the text were; empty if nobody asked.
+    pub logprobs: Vec<Logprob<'a>>,
     /// Why it ended.
     pub finish: Finish<'a>,
 }
@@ -317,6 +427,14 @@ pub enum Delta<'a> {
     },
     /// More of a refusal.
     Refusal(Str<'a>),
+    /// Where something in the text so far is from.
+    Citation(Citation<'a>),
+    /// How probable the tokens were that came last; never empty.
+    Logprobs(Vec<Logprob<'a>>),
+    /// An image, whole.
+    Image(Media<'a>),
+    /// More sound.
+    Audio(Media<'a>),
     /// The choice is complete. Comes last for its choice, once.
     Finish(Finish<'a>),
     /// What the answer took, in whole. Comes at most once, and after everything else.
@@ -331,7 +449,8 @@ impl Delta<'_> {
         match self {
             Delta::Text(text) | Delta::Refusal(text) | Delta::Thinking { text, .. } => !text.is_empty(),
             Delta::Signature { .. } | Delta::RedactedThinking { .. } | Delta::ToolCall { .. } => true,
-            Delta::ToolArguments { .. } | Delta::Finish(_) => true,
+            Delta::ToolArguments { .. } | Delta::Finish(_) | Delta::Image(_) | Delta::Audio(_) => true,
+            Delta::Citation(_) | Delta::Logprobs(_) => true,
             Delta::Start(_) | Delta::Usage(_) | Delta::KeepAlive => false,
         }
     }

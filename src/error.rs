@@ -39,6 +39,16 @@ pub enum Cause {
     TooLarge,
     /// The body is not JSON by its own account.
     UnsupportedMediaType,
+    /// The client's key is missing, wrong, or not good any more.
+    Unauthorized,
+    /// The client's key is good, but not for this.
+    Forbidden,
+    /// Too many wrong keys came from the client's address.
+    TooManyFailures,
+    /// The client has used up a limit that it has with the gateway.
+    Limited,
+    /// The client has spent a budget that it has with the gateway.
+    BudgetSpent,
     /// The prompt does not fit the model.
     ContextWindow,
     /// The provider will not answer this prompt.
@@ -95,6 +105,11 @@ impl Cause {
             | Self::UnknownModel
             | Self::TooLarge
             | Self::UnsupportedMediaType
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::TooManyFailures
+            | Self::Limited
+            | Self::BudgetSpent
             | Self::ContextWindow
             | Self::ContentPolicy => Fault::Client,
             Self::RateLimited
@@ -139,6 +154,11 @@ impl Cause {
             Self::UnknownModel | Self::TargetNotFound => (404, "invalid_request_error", Some("model_not_found")),
             Self::TooLarge => (413, "invalid_request_error", Some("request_too_large")),
             Self::UnsupportedMediaType => (415, "invalid_request_error", Some("unsupported_media_type")),
+            Self::Unauthorized => (401, "invalid_request_error", Some("invalid_api_key")),
+            Self::Forbidden => (403, "invalid_request_error", Some("permission_denied")),
+            Self::TooManyFailures => (429, "rate_limit_error", Some("too_many_wrong_keys")),
+            Self::Limited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+            Self::BudgetSpent => (429, "insufficient_quota", Some("insufficient_quota")),
             Self::ContextWindow => (400, "invalid_request_error", Some("context_length_exceeded")),
             Self::ContentPolicy => (400, "invalid_request_error", Some("content_policy_violation")),
             Self::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
@@ -203,6 +223,11 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::UnknownModel, "unknown_model"),
     (Cause::TooLarge, "too_large"),
     (Cause::UnsupportedMediaType, "unsupported_media_type"),
+    (Cause::Unauthorized, "unauthorized"),
+    (Cause::Forbidden, "forbidden"),
+    (Cause::TooManyFailures, "too_many_failures"),
+    (Cause::Limited, "limited"),
+    (Cause::BudgetSpent, "budget_spent"),
     (Cause::ContextWindow, "context_window"),
     (Cause::ContentPolicy, "content_policy"),
     (Cause::RateLimited, "rate_limited"),

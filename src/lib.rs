@@ -4,17 +4,23 @@
 //! state, it does not name proxy-wasm, and it cannot panic. Bytes, headers and the time come in; what the host is to do
 //! comes out. ARCHITECTURE.md has the map.
 
+pub mod calendar;
 pub mod chat;
 pub mod clients;
 pub mod config;
 pub mod dialect;
+pub mod embedding;
 pub mod error;
 pub mod exchange;
+pub mod facts;
 pub mod frame;
 pub mod json;
+pub mod limits;
 pub mod names;
+pub mod price;
 pub mod providers;
 pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;
 pub mod splice;
+pub mod tokens;

@@ -17,8 +17,31 @@ pub const STATE_PREFIX: &str = "wasm.";
 
 /// The response header by which the provider position asks Envoy for another attempt.
 pub const RETRY_HEADER: &str = "x-gateway-retry";
+/// The request header that names the cluster which gets a copy of the request.
+pub const MIRROR_TO: &str = "x-gateway-mirror-to";
+/// The request header that carries the copy's plan, for it has no properties of the request's.
+pub const MIRROR: &str = "x-gateway-mirror";
+/// The request header by which a client asks how its targets were chosen, and the answer's header that says it.
+pub const DEBUG: &str = "x-gateway-debug";
+/// See [`DEBUG`].
+pub const ROUTE: &str = "x-gateway-route";
 /// The cluster of a request for which the module named none. No cluster has this name (a provider's cannot have a space).
 pub const NO_CLUSTER: &str = "no target";
+/// The cluster that stands in for servers whose names do not resolve. No provider has this name either.
+pub const NO_SERVERS: &str = "no servers";
+
+/// The key in the dynamic metadata of Envoy's `gcp_authn` under which it puts an access token.
+pub const GCP_TOKEN_KEY: &str = "token";
+/// The property that is that token, its path joined as the host has it.
+pub const GCP_TOKEN: &str = "metadata\0filter_metadata\0envoy.filters.http.gcp_authn\0token";
+
+/// Begins the name of [`credential`].
+pub const CREDENTIAL_PREFIX: &str = "x-gateway-credential-";
+/// The request header in which Envoy tells the module the credential of `provider`, out of a file. It never leaves Envoy. Each provider
+/// has its own, so that none is ever taken for another's.
+pub fn credential(provider: &str) -> String {
+    format!("{CREDENTIAL_PREFIX}{}", provider.to_ascii_lowercase())
+}
 
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";
@@ -29,6 +52,14 @@ pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 pub mod log {
     /// The model that the client asked for.
     pub const MODEL: &str = "gateway.model";
+    /// The name of the client's key.
+    pub const KEY: &str = "gateway.key";
+    /// Whose it is.
+    pub const TEAM: &str = "gateway.team";
+    /// The rule that the request followed.
+    pub const RULE: &str = "gateway.rule";
+    /// The provider that got a copy of it.
+    pub const MIRROR: &str = "gateway.mirror";
     /// The provider that answered, or failed last.
     pub const PROVIDER: &str = "gateway.provider";
     /// The provider's name for the model.
@@ -39,9 +70,27 @@ pub mod log {
     pub const INPUT_TOKENS: &str = "gateway.input_tokens";
     /// Tokens generated.
     pub const OUTPUT_TOKENS: &str = "gateway.output_tokens";
+    /// What the request cost, in USD; absent if that is not known.
+    pub const COST: &str = "gateway.cost_usd";
+    /// `true` where a provider had not told all of what was used.
+    pub const ESTIMATED: &str = "gateway.estimated";
     /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
     pub const ERROR: &str = "gateway.error";
 
     /// All of them.
-    pub const ALL: &[&str] = &[MODEL, PROVIDER, TARGET_MODEL, ATTEMPTS, INPUT_TOKENS, OUTPUT_TOKENS, ERROR];
+    pub const ALL: &[&str] = &[
+        MODEL,
+        KEY,
+        TEAM,
+        RULE,
+        MIRROR,
+        PROVIDER,
+        TARGET_MODEL,
+        ATTEMPTS,
+        INPUT_TOKENS,
+        OUTPUT_TOKENS,
+        COST,
+        ESTIMATED,
+        ERROR,
+    ];
 }

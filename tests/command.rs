@@ -49,7 +49,7 @@ gateway.yaml:2: workers: expected a whole number, found text; write it without q
 gateway.yaml:3: timeout: unknown key `timeout`; did you mean `timeouts`?
 gateway.yaml:3: timeouts.idle: expected a duration such as `500ms`, `3s` or `5m`, found a number
 gateway.yaml:4: body_limit: expected a size such as `512KiB` or `32MiB`
-gateway.yaml:6: providers.openai.api_key: expected `${NAME}` of an environment variable; a key itself must not stand here
+gateway.yaml:6: providers.openai.api_key: expected `${NAME}` of an environment variable, or `{ file: PATH }`; a key itself must not stand here
 gateway.yaml:6: providers.openai.kind: unknown kind `openia`; did you mean `openai`?
 gateway.yaml:7: providers.anthropic.kind: missing. What it speaks; one of the kinds listed in README.
 gateway.yaml:9: providers.anthropic.base_ulr: unknown key `base_ulr`; did you mean `base_url`?
@@ -68,11 +68,95 @@ gateway.yaml:25: models.nothing.targets: missing. Who answers it
 }
 
 #[test]
+fn explain_says_where_a_request_would_go_and_why() {
+    let folder = Folder::new("explain");
+    folder.write(
+        "gateway.yaml",
+        r#"providers:
+  openai: { kind: openai }
+  groq: { kind: groq }
+  anthropic: { kind: anthropic }
+models:
+  fast:
+    targets: [{ provider: groq, model: llama }, { provider: openai, model: gpt-4o-mini, order: 1 }]
+    aliases: [quick]
+    strategy: least_busy
+    fallbacks: [claude]
+    context_window_fallbacks: [claude]
+    retries: { timeout: 1 }
+    attempts: 2
+    timeouts: { first_token: 3s }
+    mirror: { provider: anthropic, model: claude-haiku, share: 0 }
+  claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }] }
+rules:
+  - { name: canary, when: { header: { x-team: red } }, share: 1, sticky_by: "header:x-team", use: claude }
+  - { when: { parameter: { temperature: { gt: 1 } } }, use: claude }
+  - { name: moderate, when: { path: "/v1/moderations" }, use: claude }
+"#,
+    );
+    folder.write("chat.json", r#"{"model":"quick","stream":true,"messages":[{"role":"user","content":"x"}]}"#);
+    folder.write("moderate.json", r#"{"model":"fast","input":"x"}"#);
+    folder.write("wrong.json", r#"{"model":"nobody","messages":[{"role":"user","content":"x"}]}"#);
+    folder.write("state.yaml", "groq/llama: { cooled: 20s }\nopenai/gpt-4o-mini: { in_flight: 3 }\n");
+    folder.write("other.yaml", "groq/lama: { due: true }\n");
+    let explain = |arguments: &[&str]| {
+        let output = command(folder.path()).args(["explain", "gateway.yaml", "--request"]).args(arguments).output();
+        let output = output.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let expected = "\
+The request asks for quick, streamed, another name of fast.
+Rule canary: 61.2345 of 100 was drawn, and its share is 1.
+Rule rules[1]: its conditions do not hold.
+Rule moderate: its conditions do not hold.
+It goes to model fast, by the strategy least_busy:
+  1. openai/gpt-4o-mini (of fast): weight 1, order 1, 3 in flight, well
+  2. anthropic/claude-sonnet-4-5 (of claude): weight 1, well
+  3. groq/llama (of fast): weight 1, 0 in flight, left alone for another 20s, no attempt left for it
+If the prompt does not fit:
+  1. anthropic/claude-sonnet-4-5 (of claude): weight 1, well
+At most 2 attempts of 3s each, 15m in all.
+After timeout at most 1 more.
+Of a hundred requests 0 are copied to anthropic/claude-haiku: not this one.
+";
+    let state = ["chat.json", "--header", "X-Team: red", "--state", "state.yaml"];
+    let (code, text) = explain(&state);
+    let drawn = text.split_once("canary: ").and_then(|(_, rest)| rest.split_once(" of 100")).unwrap().0;
+    assert_eq!((code, text.as_str()), (Some(0), expected.replace("61.2345", drawn).as_str()));
+    // Chance follows from the seed, and what sticks does not depend on it.
+    assert_eq!(explain(&[&state[..], &["--seed", "9"]].concat()).1, text);
+    let (_, json) = explain(&[&state[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["line"][0]["in_flight"], &json["line"][2]["cooled_ms"]), (&3.into(), &20_000.into()));
+    let (code, text) = explain(&["moderate.json", "--path", "/v1/moderations"]);
+    assert_eq!(code, Some(0));
+    for line in [
+        "Rule moderate: is followed.\n",
+        "No target can be asked: the request is refused.\n",
+        "Left out: anthropic/claude-sonnet-4-5 (of claude): it does not offer the operation.\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    for (arguments, told) in [
+        (&["wrong.json"][..], "the request is refused with 404: The model 'nobody' does not exist"),
+        (&["none.json"], "none.json: cannot be read"),
+        (&["chat.json", "--path", "/v1/x"], "Nothing at /v1/x goes to a model"),
+        (&["chat.json", "--state", "other.yaml"], "other.yaml: unknown target `groq/lama`; did you mean `groq/llama`?"),
+        (&["chat.json", "--key", "k"], "unknown key `k`"),
+        (&["chat.json", "--header", "x"], "expected `NAME: VALUE`"),
+    ] {
+        let (code, text) = explain(arguments);
+        assert!(code != Some(0) && text.contains(told), "{told}: {text}");
+    }
+}
+
+#[test]
 fn check_is_content_with_the_bundled_file() {
     let output =
         command(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["check", "envoy/model-gateway.yaml"]).output().unwrap();
     assert!(output.status.success());
-    assert_eq!(output.stdout, b"envoy/model-gateway.yaml: no mistakes; 2 providers, 3 models\n");
+    assert_eq!(output.stdout, b"envoy/model-gateway.yaml: no mistakes; 6 providers, 7 models\n");
 }
 
 #[test]
@@ -82,7 +166,9 @@ fn check_is_content_with_every_example_and_with_the_readme() {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
     folder.write("readme.yaml", yaml);
-    let mut files = vec![folder.path().join("readme.yaml")];
+    let rules = readme.split_once("```yaml\nrules:").unwrap().1.split_once("```").unwrap().0;
+    folder.write("rules.yaml", &format!("{yaml}rules:{rules}"));
+    let mut files = vec![folder.path().join("readme.yaml"), folder.path().join("rules.yaml")];
     for example in fs::read_dir(root.join("examples")).unwrap() {
         let example = example.unwrap().path();
         assert!(example.join("README.md").exists(), "{} has no README.md", example.display());
@@ -132,10 +218,14 @@ providers:
   signed: { kind: bedrock, region: eu-west-1 }
   keyed: { kind: bedrock, region: eu-west-2, api_key: "${TEST_KEY_TWO}" }
   pooled: { kind: bedrock, region: eu-west-3, api_keys: ["${TEST_KEY_ONE}", { key: "${TEST_KEY_TWO}", name: eu }] }
+  filed: { kind: anthropic, api_key: { file: "FOLDER/key" } }
+  tokens: { kind: vertex, project: p, region: global, api_key: gcp }
+  more-tokens: { kind: vertex, project: p, region: eu, api_key: gcp }
 models:
   "llama 3: \"quoted\"\n": { targets: [{ provider: plain }, { provider: several }, { provider: address }] }
   gpt-4o: { targets: [{ provider: openai }], fallbacks: [claude] }
   claude: { targets: [{ provider: anthropic, model: claude-sonnet-4-5 }], fallbacks: [nova] }
+  copied: { targets: [{ provider: plain }], mirror: { provider: several, share: 0.5 } }
   nova: { targets: [{ provider: signed, model: "amazon.nova-lite-v1:0" }, { provider: keyed, model: "amazon.nova-lite-v1:0" }] }
 "#;
 
@@ -143,7 +233,8 @@ models:
 fn envoy_accepts_what_is_rendered_and_no_secret_is_in_it() {
     let (Some(envoy), Some(module)) = (envoy(), module()) else { return };
     let folder = Folder::new("render");
-    folder.write("gateway.yaml", EVERY_KIND_OF_CLUSTER);
+    folder.write("gateway.yaml", &EVERY_KIND_OF_CLUSTER.replace("FOLDER", folder.path().to_str().unwrap()));
+    folder.write("key", "sk-secret-three");
     let render = |further: &[&str]| {
         let mut render = command(folder.path());
         render.env("TEST_KEY_ONE", "sk-secret-one").env("TEST_KEY_TWO", "sk-secret-two");
@@ -217,7 +308,16 @@ fn run_does_not_begin_with_what_it_cannot_serve() {
 #[test]
 fn run_serves_without_a_file() {
     let Some(gateway) = Running::bundled() else { return };
-    for model in ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5"] {
+    let models = [
+        "gpt-4o",
+        "gpt-4o-mini",
+        "claude-sonnet-4-5",
+        "gemini-2.5-flash",
+        "nova-lite",
+        "command-a-03-2025",
+        "llama3.2",
+    ];
+    for model in models {
         assert_eq!(gateway.chat(model), 200, "{model}\n{}", gateway.said());
     }
     assert_eq!(gateway.chat("gpt-9"), 404);

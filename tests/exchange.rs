@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "exchange/embeddings.rs"]
+mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
 #[path = "exchange/properties.rs"]
 mod properties;
 #[path = "exchange/rows.rs"]
 mod rows;
+#[path = "exchange/rules.rs"]
+mod rules;
 mod scripted;
 #[path = "exchange/single.rs"]
 mod single;
@@ -15,7 +19,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::{api_keys, refusals};
+use scripted::{api_keys, keys, limits, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -54,4 +58,26 @@ fn what_is_not_the_gateways_passes() {
 #[test]
 fn of_several_keys_another_takes_over_and_what_is_spent_is_left() {
     api_keys::check(&mut Native::new(&api_keys::config(), api_keys::ENVIRONMENT));
+}
+
+#[test]
+fn keys_open_what_they_are_for_and_nothing_else() {
+    keys::check(&mut Native::new(&keys::config(), ENVIRONMENT));
+}
+
+#[test]
+fn wrong_keys_are_heard_out_a_few_times() {
+    keys::check_failures(&mut Native::new(&keys::config(), ENVIRONMENT));
+}
+
+#[test]
+fn limits_are_reserved_and_settled() {
+    let ran = |configured, check: fn(&mut dyn scripted::filters::Filters)| {
+        let mut filters = Native::new(&limits::config(configured), ENVIRONMENT);
+        check(&mut filters);
+        assert!(filters.ledger.is_empty());
+    };
+    ran(limits::tokens(), limits::check_tokens);
+    ran(limits::ends(), limits::check_ends);
+    ran(limits::budgets(), limits::check_budgets);
 }

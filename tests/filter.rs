@@ -12,7 +12,7 @@ use scripted::chat::{ENVIRONMENT, config};
 use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
 use scripted::wire::{KINDS, Kind};
-use scripted::{api_keys, refusals};
+use scripted::{api_keys, keys, limits, refusals};
 use serde_json::json;
 
 /// A VM with every root; None where there is no module to test.
@@ -37,7 +37,7 @@ fn several_keys_do_as_in_the_machines_and_are_never_logged() {
     let mut filters = Wasm::with_roots(&module, &api_keys::config(), api_keys::ENVIRONMENT);
     api_keys::check(&mut filters);
     let log = filters.log().join("\n");
-    assert!(log.contains("the key eu of two is left alone for now: authentication; this is for its operator"), "{log}");
+    assert!(log.contains("the key eu of two is left alone for now: authentication; it does not mend itself"), "{log}");
     assert!(api_keys::ENVIRONMENT.iter().all(|(_, secret)| !log.contains(secret)), "{log}");
 }
 
@@ -52,6 +52,24 @@ fn what_is_no_request_is_refused() {
         refusals::check_others(&mut filters, root);
     }
     refusals::check_models(&mut filters);
+}
+
+#[test]
+fn keys_open_what_they_are_for_and_nothing_else() {
+    let Some(module) = host::module() else { return };
+    let mut filters = Wasm::with_roots(&module, &keys::config(), ENVIRONMENT);
+    keys::check(&mut filters);
+    keys::check_failures(&mut filters);
+    assert!(!filters.log().join("\n").contains("key-"), "{:?}", filters.log());
+}
+
+#[test]
+fn limits_are_reserved_and_settled() {
+    let Some(module) = host::module() else { return };
+    let vm = |configured| Wasm::with_roots(&module, &limits::config(configured), ENVIRONMENT);
+    limits::check_tokens(&mut vm(limits::tokens()));
+    limits::check_ends(&mut vm(limits::ends()));
+    limits::check_budgets(&mut vm(limits::budgets()));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 // Clippy takes the helpers of a test for no test.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "mock/dialects.rs"]
+mod dialects;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -44,7 +47,7 @@ impl Mock {
         let body = body.to_string();
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\nauthorization: Bearer k\r\nx-api-key: k\r\n\
-             anthropic-version: 2023-06-01\r\n{headers}content-length: {}\r\n\r\n{body}",
+             x-goog-api-key: k\r\nanthropic-version: 2023-06-01\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).unwrap();
@@ -207,8 +210,8 @@ fn wrong_requests_are_refused_in_the_providers_words() {
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!("missing_required_parameter")));
     let answer = mock.ask(MESSAGES, "", &messages(json!({"n": 1})));
     assert_eq!(answer.json()["error"]["message"], "n: Extra inputs are not permitted");
-    let answer = mock.ask("/v1/embeddings", "", &json!({}));
-    assert_eq!((answer.status, &answer.json()["error"]["message"]), (404, &json!("Invalid URL (POST /v1/embeddings)")));
+    let answer = mock.ask("/v1/images", "", &json!({}));
+    assert_eq!((answer.status, &answer.json()["error"]["message"]), (404, &json!("Invalid URL (POST /v1/images)")));
     // A failure that was asked for does not hide a mistake.
     assert_eq!(mock.ask(MESSAGES, "x-mock: status=503\r\n", &messages(json!({"n": 1}))).status, 400);
 
@@ -371,7 +374,7 @@ fn what_was_received_and_sent_is_told() {
         "input_tokens": 7, "cached_tokens": 5, "cache_write_tokens": 0, "output_tokens": 5, "reasoning_tokens": 0,
     });
     let outcome = json!({
-        "status": 200, "broken": null, "events": 9, "usage": usage, "finished": true, "disconnected": false,
+        "how": "complete", "status": 200, "broken": null, "events": 9, "usage": usage, "finished": true, "disconnected": false,
     });
     assert_eq!(told["outcome"], outcome);
 

@@ -5,7 +5,7 @@
 #[path = "fuzz/checks.rs"]
 mod checks;
 
-use model_gateway::chat::{Delta, Finish, FinishReason, Usage};
+use model_gateway::chat::{Citation, Delta, Finish, FinishReason, Logprob, Media, Source, Usage};
 use model_gateway::clients::{Envelope, openai::StreamEncoder};
 use model_gateway::json::Str;
 use proptest::prelude::*;
@@ -230,12 +230,29 @@ fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
         (0..3_u32, some()).prop_map(|(block, data)| Delta::RedactedThinking { block, data }),
         (0..3_u32, some(), some()).prop_map(|(call, id, name)| Delta::ToolCall { call, id, name, signature: None }),
         (0..3_u32, some()).prop_map(|(call, json)| Delta::ToolArguments { call, json }),
+        (some(), some(), any::<bool>(), prop::option::of((0..9_u64, 0..9_u64))).prop_map(
+            |(from, said, page, range)| {
+                let document = Source::Document { id: Some(said.clone()), index: Some(1), place: None };
+                let source = if page { Source::Url(from) } else { document };
+                Delta::Citation(Citation { source, title: Some(said.clone()), quote: Some(said), range })
+            }
+        ),
+        some().prop_map(|token| {
+            let top = vec![Logprob { token: token.clone(), logprob: "-1.5e-3", bytes: Some("[1]"), top: Vec::new() }];
+            Delta::Logprobs(vec![Logprob { token, logprob: "0", bytes: None, top }])
+        }),
+        (some(), some()).prop_map(|(media_type, data)| Delta::Image(Media::Base64 { media_type, data })),
+        some().prop_map(|url| Delta::Image(Media::Url(url))),
+        (some(), some()).prop_map(|(media_type, data)| Delta::Audio(Media::Base64 { media_type, data })),
         (finish, some()).prop_map(|(reason, native)| Delta::Finish(Finish { reason, native })),
         (0..9_u64, 0..9_u64).prop_map(|(input, output)| Delta::Usage(Usage { input, output, ..Usage::default() })),
         Just(Delta::KeepAlive),
     ];
     (0..3_u32, delta)
 }
+
+/// Parameters of a request for embeddings.
+const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "input_type", "user", "truncate", "x"];
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -351,6 +368,26 @@ proptest! {
         for name in ["tools", "tool_choice", "stop", "response_format", "reasoning", "thinking", "metadata"] {
             let hi = json!([{"role": "user", "content": "hi"}]);
             checks::client_request(json!({"model": "m", "messages": hi, name: value}).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn embeddings_are_asked_for_and_read_or_refused(value in value(), other in value(), numbers in prop::collection::vec(any::<f64>(), 0..6), name in select(EMBEDDINGS)) {
+        let images = json!({"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}, {"type": "text", "text": "a"}]});
+        for input in [value.clone(), json!([value]), json!("a"), json!(["a", value]), json!([[1, 2], value]), images.clone(), json!([images, "a"])] {
+            checks::embeddings(json!({"model": "m", "input": input, name: other}).to_string().as_bytes());
+        }
+        for vector in [value, json!(numbers)] {
+            for answer in [
+                json!({"embeddings": {"float": [vector, numbers]}, "meta": other}),
+                json!({"embeddings": [vector, numbers], "prompt_eval_count": other}),
+                json!({"embeddings": [{"values": vector, "statistics": other}], "usageMetadata": other}),
+                json!({"predictions": [{"embeddings": {"values": vector}}, other]}),
+                json!({"embedding": vector, "inputTextTokenCount": other}),
+                json!({"data": [{"embedding": vector}, other], "model": "m", "usage": other}),
+            ] {
+                checks::embeddings(answer.to_string().as_bytes());
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Every native kind on the real Envoy, against a server that answers what `tests/vectors` has: path, credential, framing and
-//! translation, from end to end.
+//! translation of chats and of embeddings, from end to end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
@@ -190,6 +190,101 @@ fn every_native_kind_from_end_to_end() {
             assert_eq!(credentials.collect::<Vec<_>>(), [*value], "{kind}: {got:?}");
             assert!(got.headers.iter().all(|(_, value)| !value.contains("of-the-client")), "{kind}: {got:?}");
             assert!(serde_json::from_slice::<Value>(&got.body).is_ok(), "{kind}");
+        }
+    }
+    gateway.assert_sound();
+}
+
+/// Kind and case of every native kind that has embeddings.
+const EMBEDS: &[(&str, &str)] = &[
+    ("gemini", "embed"),
+    ("gemini", "embed-base64"),
+    ("vertex", "embed"),
+    ("vertex", "embed-gemini-several"),
+    ("bedrock", "embed-titan-v2"),
+    ("bedrock", "embed-cohere-v4"),
+    ("cohere", "embed"),
+    ("ollama", "embed"),
+];
+
+#[test]
+fn every_native_kind_embeds_from_end_to_end() {
+    let embeds = |kind: &str| model_gateway::providers::find(kind).unwrap().embedder().is_some();
+    assert!(ROWS.iter().all(|(kind, ..)| EMBEDS.iter().any(|(other, _)| other == kind) == embeds(kind)));
+    let read = |kind: &str, case: &str, file: &str| fs::read_to_string(vectors(kind, case).join(file)).unwrap();
+    let request = |kind: &str, case: &str| serde_json::from_str::<Value>(&read(kind, case, "request.json")).unwrap();
+    let (address, seen) = serve(canned);
+    let mut config = String::from("workers: 1\nforward_headers: [x-canned]\nproviders:\n");
+    for (kind, more, ..) in ROWS {
+        config += &format!(
+            "  {kind}: {{ kind: {kind}, api_key: \"${{MOCK_KEY}}\", base_url: \"http://{address}/base\"{more} }}\n"
+        );
+    }
+    config += "models:\n";
+    for (kind, case) in EMBEDS {
+        let model = request(kind, case)["model"].clone();
+        config += &format!("  {kind}-{case}: {{ targets: [{{ provider: {kind}, model: {model} }}] }}\n");
+    }
+    let gateway = Gateway::start(&config);
+    for (kind, case) in EMBEDS {
+        let mut body = request(kind, case);
+        let model = format!("{kind}-{case}");
+        body["model"] = json!(model);
+        let headers = [("x-canned", &*format!("{kind} {case}")), ("authorization", "Bearer of-the-client")];
+        let answer = post(&gateway, "/v1/embeddings", &headers, &body);
+        assert_eq!((answer.status, answer.header("x-gateway-provider")), (200, Some(*kind)), "{answer:?}");
+        let mut expected: Value = serde_json::from_str(&read(kind, case, "client.json")).unwrap();
+        expected["model"] = json!(model);
+        assert_eq!(answer.json(), expected, "{model}");
+        let got = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(got.path, format!("/base{}", read(kind, case, "path.txt").trim()), "{model}");
+        let sent: Value = serde_json::from_slice(&got.body).unwrap();
+        assert_eq!(sent, serde_json::from_str::<Value>(&read(kind, case, "upstream.json")).unwrap(), "{model}");
+        assert!(got.headers.iter().all(|(_, value)| !value.contains("of-the-client")), "{model}: {got:?}");
+    }
+    gateway.assert_sound();
+}
+
+#[test]
+fn the_model_decides_what_vertex_speaks() {
+    let (address, seen) = serve(|case| {
+        let folder = vectors("vertex", case);
+        match fs::read(folder.join("response.json")) {
+            Ok(answer) => ("application/json".to_owned(), answer),
+            Err(_) => ("text/event-stream".to_owned(), fs::read(folder.join("stream.in")).unwrap()),
+        }
+    });
+    let gateway = Gateway::start(&format!(
+        r#"
+workers: 1
+forward_headers: [x-canned]
+providers:
+  vertex: {{ kind: vertex, project: p, region: global, api_key: "${{MOCK_KEY}}", base_url: "http://{address}" }}
+models:
+  claude: {{ targets: [{{ provider: vertex, model: claude-haiku-4-5@20251001 }}] }}
+  llama: {{ targets: [{{ provider: vertex, model: meta/llama-3.3-70b-instruct-maas }}] }}
+"#
+    ));
+    for (model, stream, case, path) in [
+        ("claude", false, "claude-tools", "publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict"),
+        ("claude", true, "claude-stream", "publishers/anthropic/models/claude-haiku-4-5@20251001:streamRawPredict"),
+        ("llama", false, "openapi", "endpoints/openapi/chat/completions"),
+    ] {
+        let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "good day"}]});
+        let answer = chat(&gateway, &[("x-canned", case)], &body);
+        assert_eq!((answer.status, answer.header("x-gateway-provider")), (200, Some("vertex")), "{answer:?}");
+        let got = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(got.path, format!("/v1/projects/p/locations/global/{path}"));
+        let sent: Value = serde_json::from_slice(&got.body).unwrap();
+        let (version, named) = (sent.get("anthropic_version").is_some(), sent.get("model").is_some());
+        assert_eq!((version, named), (model == "claude", model == "llama"), "{sent}");
+        if stream {
+            assert!(answer.text().contains("Hello"), "{answer:?}");
+            assert_eq!(answer.events().last(), Some(&"[DONE]"));
+        } else {
+            let expected = fs::read(vectors("vertex", case).join("client.json")).unwrap();
+            let expected: Value = serde_json::from_slice(&expected).unwrap();
+            assert_eq!(answer.json()["choices"], expected["choices"]);
         }
     }
     gateway.assert_sound();

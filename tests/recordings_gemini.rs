@@ -7,7 +7,7 @@ mod recordings;
 
 #[cfg(test)]
 mod tests {
-    use model_gateway::chat::{Arguments, Delta, FinishReason, Part, Usage};
+    use model_gateway::chat::{Arguments, Delta, FinishReason, Media, Part, Usage};
     use model_gateway::clients::openai;
     use model_gateway::error::{Cause, Error};
     use model_gateway::json::{Document, Str};
@@ -31,6 +31,8 @@ mod tests {
         thoughts: Vec<(String, Option<String>)>,
         /// Id if Google gave one, name, arguments, signature.
         calls: Vec<(Option<String>, String, Value, Option<String>)>,
+        /// Type and base64 of each picture and sound.
+        media: Vec<(String, String)>,
         native: String,
         reason: Option<FinishReason>,
     }
@@ -71,6 +73,10 @@ mod tests {
                         open = Some(index).filter(|_| thought.1.is_none());
                     } else if let Some(text) = part["text"].as_str() {
                         choice.text += text;
+                        choice.thoughts.extend(signature.map(|signature| (String::new(), Some(signature))));
+                    } else if part["inlineData"].is_object() {
+                        let text = |name| part["inlineData"][name].as_str().unwrap().to_owned();
+                        choice.media.push((text("mimeType"), text("data")));
                         choice.thoughts.extend(signature.map(|signature| (String::new(), Some(signature))));
                     }
                 }
@@ -144,6 +150,12 @@ mod tests {
                         let id = given(&call.id, &mut ids);
                         seen.calls.push((id, own(&call.name), arguments, call.signature.as_ref().map(own)));
                     }
+                    // What they say of the text: `recordings_sources.rs`.
+                    Part::Citation(_) => {}
+                    Part::Image(Media::Base64 { media_type, data })
+                    | Part::Audio(Media::Base64 { media_type, data }) => {
+                        seen.media.push((own(media_type), own(data)));
+                    }
                     other => panic!("{other:?}"),
                 }
             }
@@ -194,6 +206,10 @@ mod tests {
                     choice.reason = Some(finish.reason);
                 }
                 Delta::Usage(usage) => self.summary.usage = Some(usage),
+                Delta::Citation(_) => {}
+                Delta::Image(Media::Base64 { media_type, data }) | Delta::Audio(Media::Base64 { media_type, data }) => {
+                    choice.media.push((own(&media_type), own(&data)));
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -152,6 +152,8 @@ mod tests {
                     };
                     summary.calls.push((call.id.decode().into_owned(), call.name.decode().into_owned(), arguments));
                 }
+                // What they say of the text: `recordings_sources.rs`.
+                Part::Citation(_) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -190,6 +192,7 @@ mod tests {
                 Delta::ToolArguments { call, json } => arguments[call as usize] += &json.decode(),
                 Delta::Finish(finish) => summary.reason = Some(finish.reason),
                 Delta::Usage(usage) => summary.usage = Some(usage),
+                Delta::Citation(_) => {}
                 other => panic!("{other:?}"),
             }
         };

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use model_gateway::config::{BaseUrl, File};
+use model_gateway::dialect::Operation;
 use model_gateway::providers::{KINDS, Settings, Speech, Target, find};
 
 /// Fails with everything that `wrong` finds with any kind.
@@ -65,6 +66,23 @@ fn readme_has_a_row_for_every_kind() {
     let rows: BTreeSet<_> =
         readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(kind, _)| kind).collect();
     check(|kind| (!rows.contains(kind.name())).then(|| "README's table of providers has no row for it".to_owned()));
+}
+
+#[test]
+fn readme_says_which_native_kinds_have_embeddings() {
+    let readme = read("README.md");
+    let table = readme.split("\n| embeddings |").nth(1).unwrap().split("\n\n").next().unwrap();
+    check(|kind| {
+        let row = table.lines().find(|line| line.starts_with(&format!("| for `{}` |", kind.name())));
+        let expected = match kind.speech() {
+            Speech::OpenAi => None,
+            Speech::Native(_) => Some(kind.embedder().is_some()),
+        };
+        let said = row.map(|row| !row.contains("| has none |"));
+        let offers = expected.map(|_| kind.offers(Operation::Embeddings, "m"));
+        (said != expected || offers != expected)
+            .then(|| format!("its embeddings: {expected:?}, and README says {said:?}"))
+    });
 }
 
 #[test]

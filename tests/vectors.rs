@@ -7,6 +7,8 @@
 //! | `stream.in`, the provider's bytes (for Amazon's frames: lines of type, name and payload) | `stream.out`, however they are cut |
 //! | `error.json`, status, body and `x-amzn-errortype` (`name`) of the provider | `error.out.json` |
 //!
+//! In folders that begin with `embed` it is requests for embeddings and their answers; `path.txt` has where the request goes.
+//!
 //! `request.json` names the provider's model; `SOURCE` says where the case is from. `UPDATE=1 cargo test --test vectors`
 //! writes what comes out into the files: read the diff.
 
@@ -17,10 +19,12 @@ use std::path::{Path, PathBuf};
 
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
+use model_gateway::dialect::Operation;
+use model_gateway::embedding::Encoding;
 use model_gateway::error::Error;
 use model_gateway::frame::eventstream;
 use model_gateway::json::{Document, Value as Node};
-use model_gateway::providers::{self, Dropped, Kind, Speech, Target, Translator};
+use model_gateway::providers::{self, Dropped, Kind, Settings, Speech, Target, Translator};
 use model_gateway::splice::{self, Facts};
 use serde_json::{Value, json};
 
@@ -57,6 +61,18 @@ fn every_native_provider_has_vectors() {
     }
 }
 
+#[test]
+fn every_embedder_has_vectors() {
+    for kind in providers::KINDS.iter().filter(|kind| kind.embedder().is_some()) {
+        let cases = folders(&root().join(kind.name()));
+        let embeds = |case: &PathBuf| case.file_name().unwrap().to_str().unwrap().starts_with("embed");
+        let cases: Vec<_> = cases.into_iter().filter(embeds).collect();
+        for file in ["upstream.json", "client.json", "refused.json"] {
+            assert!(cases.iter().any(|case| case.join(file).exists()), "{} embeds, and has no {file}", kind.name());
+        }
+    }
+}
+
 struct Case<'f> {
     folder: PathBuf,
     failures: &'f mut Vec<String>,
@@ -74,19 +90,29 @@ impl Case<'_> {
         let client: Value = request.as_deref().map(parse).unwrap_or_default();
         let include_usage = client.pointer("/stream_options/include_usage") != Some(&json!(false));
         let envelope = Envelope { id: "", model: "the-model", created: 1_700_000_000, include_usage, thoughts: "" };
+        let model = client["model"].as_str().unwrap_or("upstream-model");
+        let embeds = self.folder.file_name().unwrap().to_str().unwrap().starts_with("embed");
+        if embeds {
+            let base64 = client["encoding_format"] == "base64";
+            let encoding = if base64 { Encoding::Base64 } else { Encoding::Float };
+            request.iter().for_each(|request| self.replay_embeddings(kind, request, model));
+            response.iter().for_each(|response| self.replay_vectors(kind, response, encoding));
+            return;
+        }
+        let speech = kind.speech_to(model);
         if let Some(request) = request {
-            self.replay_request(kind, &request, client["model"].as_str().unwrap_or("upstream-model"));
+            self.replay_request(kind, &request, model);
         }
         if let Some(response) = response {
-            self.replay_response(kind, &response, &envelope);
+            self.replay_response(kind, speech, &response, &envelope);
         }
         if let Some(stream) = stream {
             let binary = |translator: &dyn Translator| translator.is_stream("application/vnd.amazon.eventstream");
-            let framed = match kind.speech() {
+            let framed = match speech {
                 Speech::Native(translator) if binary(translator) => frames(&stream),
                 _ => stream.into_bytes(),
             };
-            self.replay_stream(kind, &framed, &envelope);
+            self.replay_stream(kind, speech, &framed, &envelope);
         }
         if let Some(error) = error {
             let error = parse(&error);
@@ -112,10 +138,53 @@ impl Case<'_> {
         }
     }
 
-    fn replay_response(&mut self, kind: &dyn Kind, response: &str, envelope: &Envelope<'_>) {
+    fn replay_embeddings(&mut self, kind: &dyn Kind, request: &str, model: &str) {
+        let document = Document::parse(request.as_bytes()).unwrap();
+        let settings = Settings { project: Some("p".to_owned()), region: Some("r".to_owned()), ..Settings::default() };
+        let target = Target { operation: Operation::Embeddings, settings: &settings, ..Target::new(model) };
+        let mut out = String::new();
+        let said = match kind.embedder() {
+            Some(embedder) => openai::embeddings_request(&document).and_then(|request| {
+                let dropped = embedder.request(&request, &target, &mut out)?;
+                Ok((embedder.path(&request, &target), dropped))
+            }),
+            None => Facts::of(Operation::Embeddings, &document).map(|facts| {
+                (kind.path(&target), splice::request(&document, &facts, model, kind.differences(), &mut out))
+            }),
+        };
+        match said {
+            Ok((path, dropped)) => {
+                self.expect("path.txt", &(path + "\n"));
+                self.expect_json("upstream.json", &out);
+                let dropped: String = dropped.iter().map(|path| format!("{path}\n")).collect();
+                self.expect("dropped.txt", &dropped);
+            }
+            Err(error) => self.expect_json("refused.json", &reply(&error)),
+        }
+    }
+
+    fn replay_vectors(&mut self, kind: &dyn Kind, response: &str, encoding: Encoding) {
         let document = Document::parse(response.as_bytes()).unwrap();
         let mut out = String::new();
-        let result = match kind.speech() {
+        let result = match kind.embedder() {
+            Some(embedder) => {
+                embedder.answer(&document).map(|answer| openai::embeddings(&answer, encoding, "the-model", &mut out))
+            }
+            None => {
+                let classify = |error: Node<'_>| inside(kind, error);
+                splice::embeddings(response.as_bytes(), encoding, "the-model", classify, &mut out).map(|_| ())
+            }
+        };
+        match result {
+            Ok(()) => self.expect_json("client.json", &out),
+            Err(error) => self.expect_json("refused.json", &reply(&error)),
+        }
+    }
+
+    fn replay_response(&mut self, kind: &dyn Kind, speech: Speech, response: &str, envelope: &Envelope<'_>) {
+        let document = Document::parse(response.as_bytes()).unwrap();
+        let mut out = String::new();
+        let result = match speech {
             Speech::Native(translator) => {
                 translator.answer(&document).map(|answer| openai::answer(&answer, envelope, &mut out))
             }
@@ -130,18 +199,19 @@ impl Case<'_> {
         }
     }
 
-    fn replay_stream(&mut self, kind: &dyn Kind, stream: &[u8], envelope: &Envelope<'_>) {
-        let whole = decode(kind, std::iter::once(stream), envelope);
+    fn replay_stream(&mut self, kind: &dyn Kind, speech: Speech, stream: &[u8], envelope: &Envelope<'_>) {
+        let decode = |chunks: &mut dyn Iterator<Item = &[u8]>| decode(kind, speech, chunks, envelope);
+        let whole = decode(&mut std::iter::once(stream));
         self.expect("stream.out", &whole);
         if let Err(what) = check_stream(&whole) {
             self.fail("stream.out", &what);
         }
-        if decode(kind, stream.chunks(1), envelope) != whole {
+        if decode(&mut stream.chunks(1)) != whole {
             self.fail("stream.in", "something else comes out byte by byte");
         }
         for at in 0..stream.len() {
             let (first, second) = stream.split_at(at);
-            if decode(kind, [first, second].into_iter(), envelope) != whole {
+            if decode(&mut [first, second].into_iter()) != whole {
                 self.fail("stream.in", &format!("something else comes out when it is cut at byte {at}"));
                 break;
             }
@@ -191,7 +261,7 @@ impl Case<'_> {
 
 /// What the provider gets for a request.
 fn said(kind: &dyn Kind, document: &Document<'_>, model: &str, out: &mut String) -> Result<Dropped, Error> {
-    match kind.speech() {
+    match kind.speech_to(model) {
         Speech::Native(translator) => translator.request(&openai::request(document)?, &Target::new(model), out),
         Speech::OpenAi => Ok(splice::request(document, &Facts::read(document)?, model, kind.differences(), out)),
     }
@@ -215,8 +285,13 @@ fn frames(lines: &str) -> Vec<u8> {
 }
 
 /// What the client sees of a stream whose bytes come in these chunks.
-fn decode<'c>(kind: &dyn Kind, chunks: impl Iterator<Item = &'c [u8]>, envelope: &Envelope<'_>) -> String {
-    match kind.speech() {
+fn decode<'c>(
+    kind: &dyn Kind,
+    speech: Speech,
+    chunks: impl Iterator<Item = &'c [u8]>,
+    envelope: &Envelope<'_>,
+) -> String {
+    match speech {
         Speech::Native(translator) => translate(translator, chunks, envelope),
         Speech::OpenAi => follow(kind, chunks, envelope),
     }

@@ -138,7 +138,7 @@ fn a_plan_is_the_same_as_anywhere_else() {
     let config = check_config(json!({"providers": providers, "models": {"m": {"targets": targets}}})).unwrap();
     let planned = |seed| {
         let model = config.models.find("m").unwrap();
-        let ask = Ask { model, operation: Operation::Chat, sticky: None, now: 0, seed };
+        let ask = Ask { model, operation: Operation::Chat, key: None, estimate: None, sticky: None, now: 0, seed };
         plan(&config, &ask, &Nothing).unwrap()
     };
     let drawn = |seed| {
@@ -255,6 +255,8 @@ fn properties_hold_here_too() {
         "data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n",
         "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n",
         "data: {\"type\":\"message_stop\"}\n\n",
+        "{\"model\":\"m\",\"input\":[\"a\"],\"dimensions\":2}",
+        "{\"embeddings\":[[1.5,-2]]}",
         "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"a\"}}\n\n",
     ];
     let mut state = 1_u32;
@@ -274,5 +276,6 @@ fn properties_hold_here_too() {
         checks::gemini_stream(bytes);
         checks::gemini_request(bytes);
         checks::client_request(bytes);
+        checks::embeddings(bytes);
     }
 }

@@ -4,8 +4,11 @@
 #![cfg_attr(target_family = "wasm", no_main)]
 #![cfg(not(target_family = "wasm"))]
 
+mod explain;
+mod key;
 mod load;
 mod mock;
+mod prices;
 mod render;
 mod run;
 mod tools;
@@ -36,6 +39,8 @@ enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Say where a request would go, and why.
+    Explain(explain::Arguments),
     /// Write Envoy's configuration.
     Render {
         /// The configuration file.
@@ -53,8 +58,13 @@ enum Command {
     },
     /// Serve simulated providers: every dialect, streams, tools, failures on demand.
     Mock(mock::Args),
+    /// Keys for clients.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Derive the built-in table of prices again, from LiteLLM's.
+    Prices(prices::Derive),
 }
 
 /// A command that failed: what to tell. It has been told in full when this is empty.
@@ -64,10 +74,13 @@ fn main() -> ExitCode {
     let Arguments { module, envoy, command } = Arguments::parse();
     let outcome = match command {
         Command::Check { file } => check(&file),
+        Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Render { file, out } => render_command(&file, out.as_deref(), module),
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
+        Command::Key(key) => key.run().and_then(|text| print(&text)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
+        Command::Prices(arguments) => prices::derive(&arguments).and_then(|done| print(&done)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");
@@ -85,13 +98,20 @@ fn render_command(file: &Path, out: Option<&Path>, module: Option<PathBuf>) -> O
     let loaded = load::load(file).map_err(|mistakes| mistakes.to_string())?;
     let module = tools::module_to_render(module);
     let authorities = render::authorities();
-    let render =
-        render::Render { file: &loaded.file, config: &loaded.config, module: &module, authorities: &authorities };
+    let metadata = render::secrets::metadata_host();
+    let render = render::Render {
+        file: &loaded.file,
+        config: &loaded.config,
+        module: &module,
+        authorities: &authorities,
+        metadata: &metadata,
+        secrets: None,
+    };
     match out {
         None => print(&render.static_bootstrap()),
         Some(folder) => {
             let files = render::Files::create(folder)?;
-            files.write_all(&render, "1")?;
+            files.write_all(&render::Render { secrets: Some(files.folder()), ..render }, "1")?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -103,8 +123,12 @@ fn run_command(
     module: Option<PathBuf>,
     envoy: Option<PathBuf>,
 ) -> Outcome {
-    let parts =
-        run::Parts { module: tools::module(module)?, envoy: tools::envoy(envoy)?, authorities: render::authorities() };
+    let parts = run::Parts {
+        module: tools::module(module)?,
+        envoy: tools::envoy(envoy)?,
+        authorities: render::authorities(),
+        metadata: render::secrets::metadata_host(),
+    };
     run::run(file, addresses, parts)
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
-use super::file::{ProviderFile, SecretRef};
+use super::file::ProviderFile;
+use super::secret::SecretRef;
 
 /// One of several credentials, as the operator writes it: `${NAME}` of an environment variable, or more about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use super::base_url::BaseUrl;
 
 use super::api_keys::ApiKey;
-use super::file::{File, ProviderFile, SecretRef, Timeouts};
-use super::models::{MAX_ATTEMPTS, Models};
+use super::file::{File, ProviderFile, Timeouts};
+use super::keys::Keys;
+use super::limits::Limit;
+use super::models::{MAX_ATTEMPTS, Model, Models};
+use super::rules::{Mirror, Rule, Way};
+use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::providers::{self, Kind, Settings};
@@ -31,8 +35,16 @@ pub struct Config {
     pub forward_headers: Vec<String>,
     /// By name.
     pub providers: BTreeMap<String, Provider>,
+    /// Who may call.
+    pub keys: Keys,
+    /// How much may be used, wherever configuration says it.
+    pub limits: Vec<Limit>,
     /// What clients may ask for.
     pub models: Models,
+    /// Which requests go elsewhere: the first that matches is followed.
+    pub rules: Vec<Rule>,
+    /// Whether clients may ask how their targets were chosen.
+    pub debug: bool,
 }
 
 /// Where the access log goes.
@@ -89,6 +101,21 @@ impl Config {
         self.body_limit.max(MIN_ANSWER_LIMIT)
     }
 
+    /// Every model that requests can go to, those of rules among them.
+    pub fn ways(&self) -> impl Iterator<Item = &Model> {
+        let own = self.rules.iter().filter_map(|rule| match &rule.way {
+            Way::Targets(model) => Some(model.as_ref()),
+            Way::Asked | Way::Use(_) => None,
+        });
+        self.models.iter().map(|(_, model)| model).chain(own)
+    }
+
+    /// Every target that gets copies of requests.
+    pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
+        let models = self.models.iter().filter_map(|(_, model)| model.mirror.as_ref());
+        models.chain(self.rules.iter().filter_map(|rule| rule.mirror.as_ref()))
+    }
+
     /// Checks `file`.
     ///
     /// # Errors
@@ -136,7 +163,11 @@ impl Check<'_> {
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),
             providers: self.providers(),
+            keys: self.keys(),
+            limits: self.limits(),
             models: self.models(),
+            rules: self.rules(),
+            debug: file.debug,
         }
     }
 
@@ -194,13 +225,10 @@ impl Check<'_> {
         if name.is_empty() || !name.bytes().all(allowed) {
             self.mistake(&path, "a provider's name may have letters, digits, `-`, `_` and `.` only");
         }
-        if file.api_key.as_ref().is_some_and(|key| key.variable().is_none()) {
-            self.mistake(
-                format!("{path}.api_key"),
-                "expected `${NAME}` of an environment variable; a key itself must not stand here",
-            );
-        }
         let kind = providers::find(&file.kind);
+        if let Some(key) = &file.api_key {
+            self.secret(&format!("{path}.api_key"), key, kind);
+        }
         if kind.is_none() {
             let known = providers::KINDS.iter().map(|kind| kind.name());
             self.mistake(format!("{path}.kind"), unknown("kind", &file.kind, known));
@@ -225,6 +253,27 @@ impl Check<'_> {
         match own.connect {
             Some(_) => self.timeout(format!("{path}.timeouts.connect"), [own.connect], DEFAULT_CONNECT),
             None => common.connect.unwrap_or(DEFAULT_CONNECT),
+        }
+    }
+
+    fn secret(&mut self, path: &str, secret: &SecretRef, kind: Option<&dyn Kind>) {
+        let plain = |byte: u8| byte != b'/' && !byte.is_ascii_control();
+        match secret.file() {
+            Some(file) if !file.starts_with('/') || !file.bytes().next_back().is_some_and(plain) => {
+                let message = "expected the absolute path of a file: `{ file: /run/secrets/key }`";
+                self.mistake(format!("{path}.file"), message);
+            }
+            Some(_) => {}
+            None if secret.is_gcp() => {
+                if let Some(kind) = kind.filter(|kind| !kind.takes_gcp_tokens()) {
+                    self.mistake(path, format!("the kind `{}` does not take access tokens of Google's", kind.name()));
+                }
+            }
+            None if secret.variable().is_none() => self.mistake(
+                path,
+                "expected `${NAME}` of an environment variable, or `{ file: PATH }`; a key itself must not stand here",
+            ),
+            None => {}
         }
     }
 
@@ -268,10 +317,7 @@ impl Check<'_> {
                 file.base_urls.iter().enumerate().map(|(index, url)| (path(index), url.as_str())).collect()
             }
         };
-        let own = kind.and_then(Kind::base_url).map(|url| {
-            let url = url.replace("{region}", settings.region.as_deref().unwrap_or_default());
-            url.replace("{project}", settings.project.as_deref().unwrap_or_default())
-        });
+        let own = kind.and_then(|kind| kind.home(settings));
         match (&own, given.is_empty()) {
             (Some(own), true) => given.push((format!("{path}.kind"), own)),
             (None, true) if kind.is_some() => {
@@ -389,6 +435,8 @@ mod tests {
             "timeouts": {"idle": "0s"},
             "providers": {
                 "a": {"kind": "openia", "api_key": "sk-secret"},
+                "a2": {"kind": "openai", "api_key": {"file": "key"}},
+                "a3": {"kind": "openai", "api_key": "gcp"},
                 "b b": {"kind": "openai", "base_url": "ftp://x", "base_urls": ["http://y"]},
                 "c": {"kind": "openai", "base_urls": ["http://x/v1", "http://x/v2"]}
             },
@@ -408,6 +456,8 @@ mod tests {
                 ("timeouts.idle", "more than 0"),
                 ("providers.a.api_key", "environment variable"),
                 ("providers.a.kind", "did you mean `openai`"),
+                ("providers.a2.api_key.file", "absolute path"),
+                ("providers.a3.api_key", "does not take access tokens"),
                 ("providers.b b", "letters, digits"),
                 ("providers.b b.base_urls", "not both"),
                 ("providers.b b.base_url", "http://"),

@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKeyFile;
+use super::keys::KeyFile;
+use super::limits::LimitFile;
 use super::policy::Strategy;
+use super::secret::SecretRef;
 use super::units::{Bytes, Duration};
+use super::when::WhenFile;
+use crate::facts::Facts;
+use crate::price::Override;
 
 /// Configuration of a model gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -51,9 +57,29 @@ pub struct File {
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
+    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyFile>>,
+    /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_file: Option<String>,
+    /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
+    /// their key. Default 60; 0: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_failures: Option<u32>,
+    /// How much may be used, by all together or, with `by`, by each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
+    /// Which requests go elsewhere than their model says: the first rule that a request matches is followed, and no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleFile>,
+    /// Whether answers to requests with the header `x-gateway-debug: 1` say in `x-gateway-route` how their targets were
+    /// chosen. Default false: only those with a key whose role is `admin`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub debug: bool,
 }
 
 /// A provider: an LLM service, or servers that speak like one.
@@ -64,7 +90,8 @@ pub struct ProviderFile {
     /// What it speaks; one of the kinds listed in README.
     #[cfg_attr(not(target_family = "wasm"), schemars(extend("enum" = kinds())))]
     pub kind: String,
-    /// The credential, as `${NAME}` of an environment variable of the Envoy process. None: requests carry none.
+    /// Where the credential is: `${NAME}` of an environment variable of Envoy, `{ file: PATH }`, or for Vertex `gcp`. None:
+    /// requests carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
     /// Several credentials in place of `api_key`, each with limits of its own at the provider: requests are shared out among
@@ -130,6 +157,77 @@ pub struct ModelFile {
     /// In place of the top-level `attempts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// How much may be used of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
+    /// Where copies of its requests go; what comes back for them is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorFile>,
+}
+
+/// What is done with requests of a certain sort.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    /// Its name in the log and in `explain`. Default: its place, such as `rules[0]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which requests it is about. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<WhenFile>,
+    /// The model that answers them. The client is told of the one that it asked for.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Who answers them, in place of a model. A `*` in a target's `model` stands for the name that was asked for, or for what
+    /// the `*` in it stands for; so does a `model` that is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetFile>,
+    /// Models that are tried when all of `targets` failed. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+    /// So many of a hundred of them only; the others go on to the next rule. Default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_family = "wasm"), schemars(with = "Option<f64>"))]
+    pub share: Option<serde_json::Number>,
+    /// Whose requests are all within the share, or none: `user` (the member of the request), `key` or `header:NAME`;
+    /// those that have none are drawn. Default: each request is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky_by: Option<String>,
+    /// A header by which a client chooses: `on` is within the share, `off` is not. Providers never see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_header: Option<String>,
+    /// Where copies of them go, in place of the model's `mirror`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorFile>,
+}
+
+/// A target that gets copies of requests.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MirrorFile {
+    /// Name of the provider.
+    pub provider: String,
+    /// The provider's name for the model. Default: the name that the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// So many of a hundred requests only. Default 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_family = "wasm"), schemars(with = "Option<f64>"))]
+    pub share: Option<serde_json::Number>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub default: BTreeMap<String, serde_json::Value>,
+    /// As with targets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, serde_json::Value>,
 }
 
 /// One model of one provider.
@@ -151,6 +249,12 @@ pub struct TargetFile {
     /// In place of the model's `cooldown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<Duration>,
+    /// What it can do, where that is not known or known otherwise: `{ context: 32000, vision: false }`.
+    #[serde(default, skip_serializing_if = "Abilities::is_default")]
+    pub can: Abilities,
+    /// What it costs, in USD per million tokens, where that is not known or other than the public price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Override>,
     /// Refuse a request with 400 where a parameter would be dropped for this target. Default false: drop and name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
@@ -166,6 +270,50 @@ pub struct TargetFile {
     /// Values for parameters, whatever the client gives.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a model can do. What is left out is as the built-in table has it, if it does; what nobody knows is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Abilities {
+    /// The most tokens of a prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Whether it takes images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it can be held to a JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Whether it takes sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+    /// Whether it takes PDFs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<bool>,
+}
+
+impl Abilities {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is known of the model, with this in its place.
+    pub(super) fn apply(&self, facts: Facts) -> Facts {
+        Facts {
+            context: self.context.or(facts.context),
+            vision: self.vision.or(facts.vision),
+            tools: self.tools.or(facts.tools),
+            json_schema: self.json_schema.or(facts.json_schema),
+            audio: self.audio.or(facts.audio),
+            pdf: self.pdf.or(facts.pdf),
+            ..facts
+        }
+    }
 }
 
 /// Timeouts. Each has a default.
@@ -219,21 +367,6 @@ impl BreakerFile {
     }
 }
 
-/// `${NAME}`: the environment variable that holds a secret. A secret's value never stands in configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct SecretRef(pub String);
-
-impl SecretRef {
-    /// The variable's name, or `None` if this is not `${NAME}` with a name of letters, digits and `_`.
-    pub fn variable(&self) -> Option<&str> {
-        let name = self.0.strip_prefix("${")?.strip_suffix('}')?;
-        let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        (valid && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
-    }
-}
-
 #[cfg(not(target_family = "wasm"))]
 fn kinds() -> Vec<&'static str> {
     crate::providers::KINDS.iter().map(|kind| kind.name()).collect()
@@ -260,6 +393,9 @@ pub struct Module {
     /// At position `provider`: whose cluster it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// At position `provider`: whether copies of requests come here, which bring their plan in a header.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub mirrored: bool,
     /// The operator's document; at position `provider` its own provider is enough.
     pub config: File,
 }

@@ -7,16 +7,28 @@ mod api_keys;
 mod base_url;
 mod checked;
 mod file;
+mod keys;
+mod limits;
 mod models;
 mod policy;
+mod rules;
+mod secret;
 mod suggest;
 mod units;
+mod when;
 
 pub use self::api_keys::{ApiKey, ApiKeyFile, ApiKeyMore};
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
-pub use self::file::{BreakerFile, File, ModelFile, Module, Position, ProviderFile, SecretRef, TargetFile, Timeouts};
+pub use self::file::{
+    Abilities, BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, TargetFile, Timeouts,
+};
+pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
+pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
 pub use self::policy::{Breaker, StickyBy, Strategy};
+pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};
+pub use self::secret::{SecretFile, SecretRef};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};
+pub use self::when::{Operators, Scalar, TestFile, WhenFile};

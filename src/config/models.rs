@@ -1,14 +1,19 @@
 //! What clients may ask for: models by name, by alias, by pattern, and where they lead. Checked, and found.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::checked::Check;
 use super::file::{BreakerFile, ModelFile, TargetFile};
 use super::policy::{Breaker, StickyBy, Strategy};
+use super::rules::Mirror;
 use super::suggest::unknown;
 use super::units::Duration;
 use crate::dialect::Edits;
 use crate::error::{Cause, Fault};
+use crate::facts::{self, Facts};
+use crate::price::{self, Price};
 
 /// What clients may ask for.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +62,8 @@ pub struct Model {
     pub answer_timeout: Duration,
     /// Over all attempts.
     pub whole_timeout: Duration,
+    /// Where copies of its requests go.
+    pub mirror: Option<Mirror>,
 }
 
 /// One model of one provider.
@@ -66,6 +73,8 @@ pub struct Target {
     pub provider: String,
     /// The provider's name for the model; a `*` in it is what the `*` in the model's name stands for.
     pub model: String,
+    /// Its place in configuration, by which its health is known: provider and model.
+    pub id: String,
     /// Relative share of first attempts.
     pub weight: u32,
     /// The lowest is tried first.
@@ -76,6 +85,10 @@ pub struct Target {
     pub edits: Option<Box<Edits>>,
     /// When it is left alone.
     pub breaker: Breaker,
+    /// What it can do, as far as that is known.
+    pub facts: Facts,
+    /// What it costs, if that is known.
+    pub price: Option<Rc<Price>>,
 }
 
 /// `attempts` unless given: enough for any sane list of targets, few enough to bound a request's cost.
@@ -101,6 +114,12 @@ impl Models {
     /// The model with that name in configuration.
     pub fn get(&self, name: &str) -> Option<&Model> {
         self.by_name.get(name)
+    }
+
+    /// The same, as clients find it.
+    pub fn get_found<'a>(&'a self, name: &str) -> Option<Found<'a>> {
+        let (name, model) = self.by_name.get_key_value(name)?;
+        Some(Found { name, model, star: "" })
     }
 
     /// All of them, by their names in configuration.
@@ -136,10 +155,29 @@ fn star<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
     (harmless && !star.is_empty() && star.len() <= MAX_STAR).then_some(star)
 }
 
+impl Models {
+    /// Whether it matters to some target of `model`, or of its fallbacks, what a request of so many bytes needs: one is known
+    /// to lack something, is chosen by its price, or may take too little. No text has more tokens than bytes.
+    pub fn is_picky(&self, model: &Model, bytes: u64) -> bool {
+        let lacks = |target: &Target| {
+            let Facts { vision, tools, json_schema, audio, pdf, context, .. } = target.facts;
+            [vision, tools, json_schema, audio, pdf].contains(&Some(false)) || context.is_some_and(|most| bytes > most)
+        };
+        model.strategy == Strategy::Cheapest
+            || model.targets.iter().any(lacks)
+            || model.fallbacks.iter().filter_map(|name| self.get(name)).any(|model| self.is_picky(model, bytes))
+    }
+}
+
 impl Target {
+    /// By what its health is known: provider and model, as configuration has them.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.provider, self.model)
+    }
+
     /// The provider's name for the model where the `*` of the model's name stands for `star`.
-    pub fn model(&self, star: &str) -> String {
-        if star.is_empty() { self.model.clone() } else { self.model.replacen('*', star, 1) }
+    pub fn model(&self, star: &str) -> Cow<'_, str> {
+        if star.is_empty() { Cow::Borrowed(&self.model) } else { Cow::Owned(self.model.replacen('*', star, 1)) }
     }
 }
 
@@ -175,7 +213,7 @@ impl Check<'_> {
         models
     }
 
-    fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
+    pub(super) fn model(&mut self, path: &str, name: &str, file: &ModelFile) -> Model {
         if file.targets.is_empty() {
             self.mistake(
                 format!("{path}.targets"),
@@ -224,6 +262,7 @@ impl Check<'_> {
             ),
             answer_timeout: self.timeout(at("answer"), [own.answer, common.answer], DEFAULT_ANSWER),
             whole_timeout: self.timeout(at("whole"), [own.whole, common.whole], DEFAULT_WHOLE),
+            mirror: self.mirror(&format!("{path}.mirror"), name, file.mirror.as_ref()),
         }
     }
 
@@ -303,7 +342,7 @@ impl Check<'_> {
         }
     }
 
-    fn target(&mut self, path: &str, model: &str, file: &TargetFile, breaker: Breaker) -> Target {
+    pub(super) fn target(&mut self, path: &str, model: &str, file: &TargetFile, breaker: Breaker) -> Target {
         // Without any provider that alone is the mistake.
         if !self.file.providers.is_empty() && !self.file.providers.contains_key(&file.provider) {
             let message = unknown("provider", &file.provider, self.file.providers.keys().map(String::as_str));
@@ -324,14 +363,21 @@ impl Check<'_> {
             None => breaker,
             given => self.breaker_for(given),
         };
+        let provider = self.file.providers.get(&file.provider);
+        let known = provider.map(|provider| provider.kind.as_str());
+        let name = file.model.as_deref().unwrap_or(model);
+        let price = provider.and_then(|it| price::lookup(&it.kind, it.region.as_deref(), name));
         Target {
             provider: file.provider.clone(),
-            model: file.model.clone().unwrap_or_else(|| model.to_owned()),
+            model: name.to_owned(),
+            id: format!("{}/{name}", file.provider),
             weight: file.weight.unwrap_or(1),
             order: file.order.unwrap_or(0),
             strict: file.strict.unwrap_or(false),
             edits: self.edits(path, file),
             breaker,
+            facts: file.can.apply(known.map_or_else(Facts::default, |kind| facts::lookup(kind, name))),
+            price: file.price.unwrap_or_default().apply(price).map(Rc::new),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Asks {
     Model(Operation),
     /// Which models there are; below the path, whether there is that one.
     Models,
+    /// What the client has used.
+    Usage,
 }
 
 /// Every endpoint.
@@ -55,6 +57,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         method: "POST",
         asks: Asks::Model(Operation::Moderations),
     },
+    Endpoint { name: "usage", path: "/v1/usage", below: false, method: "GET", asks: Asks::Usage },
     Endpoint { name: "models", path: "/v1/models", below: true, method: "GET", asks: Asks::Models },
 ];
 

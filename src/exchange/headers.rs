@@ -3,6 +3,7 @@
 //! only the gateway has to say.
 
 use super::step::Headers;
+use crate::names;
 
 /// Of a request, besides what the operator names. `:method` and the like are how Envoy has the request line.
 const TO_PROVIDER: &[&str] = &[
@@ -29,7 +30,8 @@ const TO_CLIENT: &[&str] = &[
     "x-envoy-upstream-service-time",
 ];
 
-/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so.
+/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so. What is
+/// the gateway's own never passes: a copy's plan among it.
 pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
     let is_named = |name: &str| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
@@ -37,7 +39,9 @@ pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
             None => name == rule,
         })
     };
-    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name))
+    // What only the gateway and Envoy have to say to each other, however wide the operator's rule is.
+    let is_ours = |name: &str| name.starts_with("x-gateway-") || name.starts_with(names::CREDENTIAL_PREFIX);
+    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !is_ours(name))
 }
 
 /// What of `headers` a client gets.
@@ -71,18 +75,22 @@ mod tests {
             "cookie",
             "openai-organization",
             "proxy-authorization",
+            "x-gateway-mirror",
             "x-gateway-target",
             "x-request-id",
             "x-tenant",
             "x-tenant-id",
             "x-mock",
             "x-mock-openai",
+            "x-gateway-credential-openai",
         ]);
-        let named = ["x-tenant".to_owned(), "x-mock*".to_owned()];
+        let named = ["x-tenant".to_owned(), "x-mock*".to_owned(), "x-gateway-cred*".to_owned()];
         assert_eq!(
             names(to_provider(request, &named)),
             [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]
         );
+        let all = headers(&["x-gateway-mirror", "x-gateway-debug", "x-g", "authorization"]);
+        assert_eq!(names(to_provider(all, &["x-g*".to_owned()])), ["x-g"]);
         let answer = headers(&[
             ":status",
             "content-type",

@@ -8,21 +8,27 @@
 //!
 //! None of them knows a clock, randomness, or the host; all are driven by `crate::shell` and by tests alike.
 
+mod access;
+mod account;
 mod attempt;
 mod credentials;
 mod endpoint;
 mod gateway;
 mod headers;
+mod ledger;
 mod rate_limit;
 mod relay;
 mod retry_after;
 mod single;
 mod step;
 mod sticky;
+mod subject;
+mod usage;
 mod verdict;
 
 pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
-pub use self::gateway::Gateway;
+pub use self::gateway::{Gateway, explain};
+pub use self::ledger::Ledger;
 pub use self::single::Single;
-pub use self::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
+pub use self::step::{Ending, Flow, Headers, Host, Machine, Notice, Reply, Step, Want};

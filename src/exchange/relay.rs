@@ -27,12 +27,14 @@ struct Translation {
     /// The client was told of the end.
     ended: bool,
     usage: Option<Usage>,
+    /// Of texts, thoughts and arguments, in bytes.
+    letters: u64,
 }
 
 impl Relay {
-    /// For an answer of a provider of this `kind`.
-    pub fn new(kind: &'static dyn Kind, envelope: &Envelope<'_>) -> Self {
-        let way = match kind.speech() {
+    /// For an answer in this `speech` of a provider of this `kind`.
+    pub fn new(kind: &'static dyn Kind, speech: Speech, envelope: &Envelope<'_>) -> Self {
+        let way = match speech {
             Speech::OpenAi => Way::Splice(splice::Stream::new(envelope.model, envelope.include_usage)),
             Speech::Native(translator) => Way::Translate(Translation {
                 decoder: translator.stream(),
@@ -40,6 +42,7 @@ impl Relay {
                 content: false,
                 ended: false,
                 usage: None,
+                letters: 0,
             }),
         };
         Self { kind, way, told: None }
@@ -88,6 +91,15 @@ impl Relay {
         }
     }
 
+    /// About how many tokens of the answer have come: a provider that speaks OpenAI's dialect sends about one in an event, and
+    /// four letters are about one.
+    pub fn said(&self) -> u64 {
+        match &self.way {
+            Way::Splice(stream) => stream.events(),
+            Way::Translate(translation) => translation.letters.div_ceil(4),
+        }
+    }
+
     /// What the answer took, if the provider has said so, or something else, since it was last asked for.
     pub fn new_usage(&mut self) -> Option<Usage> {
         let usage = match &self.way {
@@ -111,11 +123,15 @@ impl Translation {
         out: &mut String,
         read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn crate::chat::Sink) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let Self { decoder, encoder, content, usage, .. } = self;
+        let Self { decoder, encoder, content, usage, letters, .. } = self;
         let mut sink = |choice: u32, delta: Delta<'_>| {
             *content |= delta.is_content();
-            if let Delta::Usage(whole) = &delta {
-                *usage = Some(*whole);
+            match &delta {
+                Delta::Usage(whole) => *usage = Some(*whole),
+                Delta::Text(text) | Delta::Thinking { text, .. } | Delta::ToolArguments { json: text, .. } => {
+                    *letters += text.escaped().len() as u64;
+                }
+                _ => {}
             }
             // Before the first content there is no answer to keep alive.
             if *content || delta != Delta::KeepAlive {

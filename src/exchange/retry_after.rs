@@ -1,7 +1,9 @@
 //! How long a provider asks to be left alone.
 
-/// In milliseconds, `now` being milliseconds since 1970. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after` has seconds, fractions of them too,
-/// or a date (RFC 9110, section 10.2.3).
+use crate::calendar;
+
+/// In milliseconds, `now` being milliseconds since 1970. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after`
+/// has seconds, fractions of them too, or a date (RFC 9110, section 10.2.3).
 pub(super) fn retry_after(header: impl Fn(&str) -> Option<String>, now: u64) -> Option<u64> {
     let milliseconds = header("retry-after-ms").and_then(|value| number(&value));
     milliseconds
@@ -47,13 +49,7 @@ pub(super) fn since_1970(
     {
         return None;
     }
-    // Days by the civil calendar, years taken to begin in March:
-    // https://howardhinnant.github.io/date_algorithms.html#days_from_civil
-    let years = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (years / 400, years % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some(days.checked_sub(719_468)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
+    Some(calendar::days(year, month, day)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
 }
 
 #[cfg(test)]

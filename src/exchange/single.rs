@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use super::attempt::{Attempt, Upstream};
 use super::gateway::{Gateway, refuse};
+use super::ledger::Ledger;
 use super::step::{Flow, Host, Machine, Step, Want};
+use crate::config::Config;
 use crate::error::{Cause, Error};
 use crate::names;
 use crate::route::Plan;
@@ -20,13 +22,34 @@ const TARGET: &str = "x-gateway-target";
 pub struct Single {
     gateway: Gateway,
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+    ledger: Rc<Ledger>,
     attempt: Option<Attempt>,
 }
 
 impl Single {
     /// A machine for one request; `upstreams` has every provider of the gateway's configuration.
-    pub fn new(gateway: Gateway, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>) -> Self {
-        Self { gateway, upstreams, attempt: None }
+    pub fn new(config: Rc<Config>, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>, ledger: Rc<Ledger>) -> Self {
+        Self { gateway: Gateway::new(config, ledger.clone()), upstreams, ledger, attempt: None }
+    }
+}
+
+impl Single {
+    /// The answer's headers are made now: there is no filter before this one that could add to them.
+    fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
+        if step.keep.is_some() {
+            let error = step.properties.iter().find(|(name, _)| *name == names::log::ERROR);
+            let last = error.map_or("answered".to_owned(), |(_, name)| String::from_utf8_lossy(name).into_owned());
+            let mut told = Step::go();
+            self.gateway.tell(host, &last, &mut told);
+            match &mut step.flow {
+                Flow::Reply(reply) => {
+                    let headers = told.headers.into_iter();
+                    reply.headers.extend(headers.filter_map(|(name, value)| Some((name, value?))));
+                }
+                Flow::Continue | Flow::Hold => step.headers.extend(told.headers),
+            }
+        }
+        step
     }
 }
 
@@ -60,7 +83,7 @@ impl Machine for Single {
         let (Some(plan), Some(upstream)) = (&plan, upstream) else {
             return refuse(&Error::new(Cause::ServerError, "The gateway has no target for the request."));
         };
-        let mut attempt = Attempt::new(upstream.clone());
+        let mut attempt = Attempt::new(upstream.clone(), self.ledger.clone());
         let begun = attempt.begin(host, &plan.encode());
         if begun.flow != Flow::Hold {
             return begun;
@@ -72,22 +95,27 @@ impl Machine for Single {
         self.attempt = Some(attempt);
         step.set(TARGET, plan.next_provider().unwrap_or_default());
         step.set("x-envoy-max-retries", "0");
+        // Envoy makes copies by its routes, and these are not the gateway's.
+        step.headers.retain(|(name, _)| ![names::MIRROR, names::MIRROR_TO].contains(name));
+        step.properties.retain(|(name, _)| *name != names::log::MIRROR);
         step.headers.extend(sent.headers);
-        step.keep = sent.keep;
+        // What the gateway takes away does not go on, whatever the operator forwards.
+        let kept = step.keep.take();
+        let is_kept = |name: &str| kept.as_ref().is_none_or(|kept| kept.iter().any(|(other, _)| other == name));
+        step.keep = sent.keep.map(|headers| headers.into_iter().filter(|(name, _)| is_kept(name)).collect());
         // Envoy finds no route for a request without it.
         if let Some(scheme) = host.header("x-forwarded-proto") {
             step.set("x-forwarded-proto", scheme);
         }
         step.properties.extend(begun.properties);
+        step.notices.extend(begun.notices);
         step.body = sent.body;
         step
     }
 
     fn response_headers(&mut self, host: &dyn Host, end: bool) -> Step {
-        match &mut self.attempt {
-            Some(attempt) => attempt.response_headers(host, end),
-            None => Step::go(),
-        }
+        let step = self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_headers(host, end));
+        self.tell(host, step)
     }
 
     fn wants_response(&self) -> Want {
@@ -95,14 +123,16 @@ impl Machine for Single {
     }
 
     fn response_grows(&mut self, host: &dyn Host, bytes: u64) -> Step {
-        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(host, bytes))
+        let step = self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_grows(host, bytes));
+        self.tell(host, step)
     }
 
     fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
-        self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end))
+        let step = self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end));
+        self.tell(host, step)
     }
 
-    fn done(&mut self, host: &dyn Host) {
-        self.gateway.done(host);
+    fn done(&mut self, host: &dyn Host) -> Step {
+        self.gateway.done(host)
     }
 }

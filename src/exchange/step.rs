@@ -22,8 +22,21 @@ pub struct Step {
     pub broken: bool,
     /// Whether Envoy is to choose the route again, as properties that it depends on have changed.
     pub reroute: bool,
+    /// What operators should know.
+    pub notices: Vec<Notice>,
     /// How to go on.
     pub flow: Flow,
+}
+
+/// Something for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// That something is well again.
+    Info(String),
+    /// That something fails, and may mend itself.
+    Warning(String),
+    /// That something fails until the operator mends it.
+    Error(String),
 }
 
 /// How to go on.
@@ -102,8 +115,10 @@ pub trait Machine {
         Step::go()
     }
 
-    /// The stream is over, however it ended; nothing can be done to it any more.
-    fn done(&mut self, _host: &dyn Host) {}
+    /// The stream is over, however it ended; of a step only the notices count now.
+    fn done(&mut self, _host: &dyn Host) -> Step {
+        Step::go()
+    }
 }
 
 /// How a stream ended, where it did not come to its end.
@@ -134,8 +149,12 @@ pub trait Host: Shared {
     /// All of them.
     fn headers(&self) -> Headers;
 
-    /// A property that a machine set, on this stream or, for an attempt, on its request.
+    /// A property that a machine set, on this stream or, for an attempt, on its request; or one of Envoy's own, the parts of
+    /// its path joined by NULs.
     fn property(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// The address that the request comes from, without a port.
+    fn client(&self) -> Option<String>;
 
     /// How the stream ended, once it has.
     fn ending(&self) -> Ending;
@@ -192,6 +211,11 @@ impl Step {
     /// Removes a header.
     pub fn remove(&mut self, name: &'static str) {
         self.headers.push((name, None));
+    }
+
+    /// Tells operators.
+    pub fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
     }
 
     /// Sets a property.

@@ -1,6 +1,6 @@
 //! What an attempt has shown of its target, told to all workers.
 
-use super::step::Host;
+use super::step::{Host, Notice, Step};
 use crate::config::Strategy;
 use crate::error::{Cause, Fault};
 use crate::route::{Health, Hop, key, update};
@@ -15,7 +15,7 @@ pub(super) fn begins(host: &dyn Host, hop: &Hop) {
 
 /// An answer came to its end. `took` has how long its first content and the rest took, in milliseconds, and how many tokens
 /// that was.
-pub(super) fn succeeded(host: &dyn Host, hop: &Hop, took: (u64, u64, u64)) {
+pub(super) fn succeeded(host: &dyn Host, hop: &Hop, took: (u64, u64, u64), step: &mut Step) {
     let now = host.now();
     let recovered = change(host, hop, |health| {
         let (first, rest, tokens) = took;
@@ -26,35 +26,34 @@ pub(super) fn succeeded(host: &dyn Host, hop: &Hop, took: (u64, u64, u64)) {
         health.succeeded(now, &hop.breaker)
     });
     if recovered == Some(true) {
-        log::info!("model-gateway: {} is well again", hop.target);
+        step.notice(Notice::Info(format!("{} is well again", hop.target)));
     }
 }
 
 /// It failed, or refused; `retry_after`, in milliseconds, is what the provider asks for.
-pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Option<u64>) {
+pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Option<u64>, step: &mut Step) {
     let now = host.now();
     let tripped = change(host, hop, |health| {
         end(health, hop);
         health.failed(now, cause, retry_after, &hop.breaker)
     });
     if tripped == Some(true) {
-        let (target, name) = (&hop.target, cause.name());
-        match cause.fault() {
-            Fault::Operator => {
-                log::error!("model-gateway: {target} is left alone for now: {name}; this is for its operator to mend")
-            }
-            _ => log::warn!("model-gateway: {target} is left alone for now: {name}"),
-        }
+        let told = format!("{} is left alone for now: {}", hop.target, cause.name());
+        step.notice(match cause.fault() {
+            Fault::Operator => Notice::Error(told + "; it does not mend itself"),
+            Fault::Client | Fault::Provider => Notice::Warning(told),
+        });
     }
 }
 
 /// Its provider says that nothing is left to be had of it until then.
-pub(super) fn spent(host: &dyn Host, hop: &Hop, until: u64) {
+pub(super) fn spent(host: &dyn Host, hop: &Hop, until: u64, step: &mut Step) {
     let now = host.now();
     let spent = update(host, &key(&hop.target), |health: &mut Health| health.spent(now, until));
     if spent == Some(true) {
         let wait = until.saturating_sub(now);
-        log::info!("model-gateway: {} is left alone for {wait} ms: its provider's limit is reached", hop.target);
+        let told = format!("{} is left alone for {wait} ms: its provider's limit is reached", hop.target);
+        step.notice(Notice::Info(told));
     }
 }
 
@@ -71,6 +70,10 @@ fn end(health: &mut Health, hop: &Hop) {
     }
 }
 
+/// The target of a copy has no health: what becomes of copies is nobody's fault.
 fn change<T>(host: &dyn Host, hop: &Hop, change: impl Fn(&mut Health) -> T) -> Option<T> {
+    if hop.target.is_empty() {
+        return None;
+    }
     update(host, &key(&hop.target), |health: &mut Health| Some(change(health)))
 }

@@ -28,7 +28,7 @@ impl Kind for AzureOpenAi {
         &[Setting { key: "api_version", required: false }]
     }
 
-    fn offers(&self, operation: Operation) -> bool {
+    fn offers(&self, operation: Operation, _model: &str) -> bool {
         operation != Operation::Moderations
     }
 

@@ -27,7 +27,7 @@ impl Kind for Vendor {
     }
 
     /// Not all of them have all of it; where one has not, its own 404 says so, and the next target is tried.
-    fn offers(&self, _operation: Operation) -> bool {
+    fn offers(&self, _operation: Operation, _model: &str) -> bool {
         true
     }
 
@@ -119,7 +119,7 @@ pub static VENDORS: [Vendor; 25] = [
     same("lmstudio", "http://127.0.0.1:1234/v1"),
     same("minimax", "https://api.minimax.io/v1"),
     // https://docs.mistral.ai/api: whatever is not in its schema is "Extra inputs are not permitted". Usage comes at the
-    // end of streams unasked.
+    // end of streams unasked. `dimensions` is of embeddings: https://docs.mistral.ai/api/endpoint/embeddings
     other(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -130,20 +130,31 @@ pub static VENDORS: [Vendor; 25] = [
                 "functions",
                 "logit_bias",
                 "modalities",
+                "moderation",
                 "prompt_cache_retention",
+                "provider",
+                "reasoning",
                 "safety_identifier",
                 "store",
                 "stream_options",
                 "thinking",
+                "usage",
                 "user",
                 "verbosity",
                 "web_search_options",
             ],
-            renames: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
+            renames: &[
+                ("max_completion_tokens", "max_tokens"),
+                ("seed", "random_seed"),
+                ("dimensions", "output_dimension"),
+            ],
             message_refuses: &[
+                "cache_control",
                 "name",
+                "reasoning",
                 "reasoning_content",
                 "reasoning_details",
+                "thinking_blocks",
                 "refusal",
                 "annotations",
                 "audio",

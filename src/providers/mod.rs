@@ -7,12 +7,14 @@ pub mod bedrock;
 mod classify;
 pub mod cohere;
 mod compatible;
+mod embed;
 pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod others;
 mod pieces;
 mod structured;
+mod vertex;
 
 use core::fmt::Debug;
 
@@ -20,6 +22,7 @@ use crate::chat::{Answer, Request, Sink};
 use crate::dialect::Differences;
 pub use crate::dialect::Dropped;
 use crate::dialect::Operation;
+use crate::embedding;
 use crate::error::Error;
 use crate::json::{Document, Value};
 
@@ -32,8 +35,14 @@ const FILES: &[&dyn Kind] = &[
     &cohere::Cohere,
     &gemini::Gemini,
     &ollama::Ollama,
-    &gemini::Vertex,
+    &VERTEX,
 ];
+
+/// Vertex has models of others in their own languages; these are the ones that it knows how to speak to.
+static VERTEX: vertex::Vertex = vertex::Vertex {
+    google: vertex::Publisher { translator: &gemini::VERTEX, embedder: Some(&gemini::OnVertex), error: gemini::error },
+    anthropic: vertex::Publisher { translator: &anthropic::VERTEX, embedder: None, error: anthropic::error },
+};
 
 /// Every kind that an operator can name: [`FILES`], and the rows of [`compatible::VENDORS`].
 pub static KINDS: &[&dyn Kind] = &all();
@@ -63,21 +72,36 @@ pub trait Kind: Sync + Debug {
     /// Where it is unless the operator says otherwise; `None` if only the operator can know.
     fn base_url(&self) -> Option<&'static str>;
 
+    /// The same with what the operator has said: `{region}` and `{project}` stand for settings.
+    fn home(&self, settings: &Settings) -> Option<String> {
+        let url = self.base_url()?.replace("{region}", settings.region.as_deref().unwrap_or_default());
+        Some(url.replace("{project}", settings.project.as_deref().unwrap_or_default()))
+    }
+
     /// What it has to be told in configuration besides; see [`Settings`].
     fn settings(&self) -> &'static [Setting] {
         &[]
     }
 
-    /// Whether it can be asked for this.
-    fn offers(&self, operation: Operation) -> bool {
-        operation == Operation::Chat
+    /// Whether the model can be asked for this.
+    fn offers(&self, operation: Operation, _model: &str) -> bool {
+        match operation {
+            Operation::Chat => true,
+            Operation::Embeddings => self.embedder().is_some(),
+            Operation::Completions | Operation::Moderations => false,
+        }
     }
 
-    /// The path of a request, after the base URL's.
+    /// The path of a request, after the base URL's; where there is an [`Embedder`], it has that of embeddings.
     fn path(&self, target: &Target<'_>) -> String;
 
     /// The header that carries the credential `key`: name and value.
     fn credential(&self, key: &str) -> (&'static str, String);
+
+    /// Whether access tokens of Google's metadata server are credentials.
+    fn takes_gcp_tokens(&self) -> bool {
+        false
+    }
 
     /// Headers that every request needs besides: names and values.
     fn headers(&self, _target: &Target<'_>) -> Vec<(&'static str, String)> {
@@ -91,6 +115,16 @@ pub trait Kind: Sync + Debug {
 
     /// What it speaks.
     fn speech(&self) -> Speech;
+
+    /// What it speaks to a model, where that is not the same for all.
+    fn speech_to(&self, _model: &str) -> Speech {
+        self.speech()
+    }
+
+    /// How it is asked for embeddings, if that is not in OpenAI's dialect.
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        None
+    }
 
     /// Where it wants OpenAI's dialect otherwise than OpenAI, if it speaks that.
     fn differences(&self) -> &Differences {
@@ -137,6 +171,30 @@ pub trait Translator: Sync {
 
     /// A decoder for one streamed answer.
     fn stream(&self) -> Box<dyn StreamDecoder>;
+}
+
+/// Between the neutral vocabulary of embeddings and a provider's own dialect. Errors are the [`Kind`]'s, as for chats.
+pub trait Embedder: Sync {
+    /// The path of the request, after the base URL's: it can depend on the inputs.
+    fn path(&self, request: &embedding::Request<'_>, target: &Target<'_>) -> String;
+
+    /// Writes the provider's body for `request` to `out`.
+    ///
+    /// # Errors
+    /// The request cannot be said in the provider's dialect, or has more inputs than the provider takes at once; always the
+    /// client's fault.
+    fn request(
+        &self,
+        request: &embedding::Request<'_>,
+        target: &Target<'_>,
+        out: &mut String,
+    ) -> Result<Dropped, Error>;
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// It is none: an error inside a 200, or not what the provider's interface promises.
+    fn answer<'a>(&self, body: &'a Document<'a>) -> Result<embedding::Answer<'a>, Error>;
 }
 
 /// Reads one streamed answer. The same deltas come out however the bytes are cut.

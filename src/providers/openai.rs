@@ -19,7 +19,7 @@ impl Kind for OpenAi {
         Some("https://api.openai.com/v1")
     }
 
-    fn offers(&self, _operation: Operation) -> bool {
+    fn offers(&self, _operation: Operation, _model: &str) -> bool {
         true
     }
 

@@ -1,7 +1,7 @@
 //! What several translators have no word for.
 
 use super::Dropped;
-use crate::chat::{Part, Request};
+use crate::chat::{Format, Message, Part, Request, Role, ServerTool};
 
 /// Names what a provider without a word for end users, tiers of service and cache markers leaves out.
 pub(super) fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {
@@ -19,4 +19,53 @@ pub(super) fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {
     ] {
         dropped.extend(is_said.then(|| name.to_owned()));
     }
+}
+
+/// Names the tools that a provider would have to run itself, and does not know: all but those that it `knows`.
+pub(super) fn drop_tools(request: &Request<'_>, knows: impl Fn(&ServerTool<'_>) -> bool, dropped: &mut Dropped) {
+    for tool in request.server_tools.iter().filter(|tool| !knows(tool)) {
+        let kind: String = tool.kind.decode().chars().take(64).collect();
+        dropped.push(format!("tools.{kind}"));
+    }
+}
+
+/// Names the search that a provider cannot do.
+pub(super) fn drop_search(request: &Request<'_>, dropped: &mut Dropped) {
+    dropped.extend(request.web_search.is_some().then(|| "web_search_options".to_owned()));
+}
+
+/// Names that documents are to be cited, where a provider does not do so.
+pub(super) fn drop_cited(request: &Request<'_>, dropped: &mut Dropped) {
+    let is_cited = |part: &Part<'_>| matches!(part, Part::Document { cited: true, .. });
+    let cited = request.messages.iter().flat_map(|message| &message.parts).any(|part| match part {
+        Part::ToolResult { parts, .. } => parts.iter().any(is_cited),
+        part => is_cited(part),
+    });
+    dropped.extend(cited.then(|| "messages[].content[].citations".to_owned()));
+}
+
+/// Names what of a schema is not said where only the schema is.
+pub(super) fn drop_description(request: &Request<'_>, dropped: &mut Dropped) {
+    if matches!(&request.format, Some(Format::JsonSchema { description: Some(_), .. })) {
+        dropped.push("response_format.json_schema.description".to_owned());
+    }
+}
+
+/// Names that a tool failed, where a provider has no word for that: its text says why.
+pub(super) fn drop_failures(request: &Request<'_>, dropped: &mut Dropped) {
+    let failed = |part: &Part<'_>| matches!(part, Part::ToolResult { is_error: true, .. });
+    if request.messages.iter().flat_map(|message| &message.parts).any(failed) {
+        dropped.push("messages[].is_error".to_owned());
+    }
+}
+
+/// Whether it is a file among what the model itself has said, which only providers can be told of whose models make such.
+pub(super) fn is_made(message: &Message<'_>, part: &Part<'_>) -> bool {
+    message.role == Role::Assistant && matches!(part, Part::Image(_) | Part::Audio(_) | Part::Document { .. })
+}
+
+/// Names those files, where they are left out.
+pub(super) fn drop_made(request: &Request<'_>, dropped: &mut Dropped) {
+    let has_any = |message: &Message<'_>| message.parts.iter().any(|part| is_made(message, part));
+    dropped.extend(request.messages.iter().any(has_any).then(|| "messages[].images".to_owned()));
 }

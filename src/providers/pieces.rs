@@ -1,6 +1,6 @@
 //! Pieces of a request that several providers want written alike.
 
-use crate::chat::Arguments;
+use crate::chat::{Arguments, Format};
 use crate::json::{Document, Kind, Str, Value, Write, Writer};
 
 /// The arguments of a call where they have to be an object. Arguments that a model wrote wrongly are kept as `{"arguments": ...}`: it
@@ -63,6 +63,40 @@ impl Write for Schema<'_> {
             }),
         }
     }
+}
+
+/// What a model is told that cannot be held to a format.
+pub fn instruction(format: &Format<'_>) -> String {
+    match format {
+        Format::JsonObject => "Answer with one JSON object, and with nothing else, not even a code fence.".to_owned(),
+        Format::JsonSchema { schema, description, .. } => {
+            let json = schema.raw();
+            let about = description.as_ref().map(|text| format!(" It is to be: {}", text.decode())).unwrap_or_default();
+            format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {json}{about}")
+        }
+    }
+}
+
+/// How many Unicode characters a text has, as clients count places in it.
+pub fn length(text: &Str<'_>) -> u64 {
+    text.decode().chars().count() as u64
+}
+
+/// A name as one segment of a path: `pchar` of RFC 3986, without `%`, `/` and what has a meaning here, `:`.
+pub fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            let digits = [byte >> 4, byte & 15].into_iter();
+            out.extend(
+                digits.filter_map(|digit| char::from_digit(digit.into(), 16)).map(|digit| digit.to_ascii_uppercase()),
+            );
+        }
+    }
+    out
 }
 
 #[cfg(test)]

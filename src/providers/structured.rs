@@ -10,14 +10,16 @@ use crate::json::{Str, Value};
 /// The name of the tool. No client's tool is likely to have it.
 pub(super) const NAME: &str = "gateway_structured_answer";
 
-/// What the model is told of it.
-pub(super) const DESCRIPTION: &str = "Gives the final answer. Call it once, with the whole answer as its arguments.";
+/// What the model is told of it, before what the client says of the answer.
+const DESCRIPTION: &str = "Gives the final answer. Call it once, with the whole answer as its arguments.";
 
 /// How a schema is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Emulation<'a> {
     /// The arguments of the tool.
     pub schema: Value<'a>,
+    /// What the client says of the answer.
+    about: Option<Str<'a>>,
     /// Whether the model may call one of the client's tools instead: it must call some tool then, else this one.
     pub beside_others: bool,
 }
@@ -26,8 +28,8 @@ impl<'a> Emulation<'a> {
     /// For a request that asks for a schema, if that can be done: arguments are objects, and a client that demands the call
     /// of a tool of its own gets that.
     pub(super) fn of(request: &Request<'a>) -> Option<Self> {
-        let Some(Format::JsonSchema { schema, .. }) = &request.format else { return None };
-        let schema = *schema;
+        let Some(Format::JsonSchema { schema, description, .. }) = &request.format else { return None };
+        let (schema, about) = (*schema, description.clone());
         let is_object = schema.get("type").and_then(Value::as_str).is_some_and(|kind| kind == "object");
         let beside_others = match &request.tool_choice {
             Some(ToolChoice::None) => false,
@@ -35,7 +37,13 @@ impl<'a> Emulation<'a> {
             Some(ToolChoice::Required | ToolChoice::Tool(_)) => return None,
             Some(ToolChoice::Auto) | None => true,
         };
-        is_object.then_some(Self { schema, beside_others })
+        is_object.then_some(Self { schema, about, beside_others })
+    }
+
+    /// What the model is told of the tool.
+    pub(super) fn description(&self) -> String {
+        let about = self.about.as_ref().map(|text| format!(" The answer is to be: {}", text.decode()));
+        format!("{DESCRIPTION}{}", about.unwrap_or_default())
     }
 }
 
@@ -140,7 +148,7 @@ mod tests {
 
     fn undone(parts: Vec<Part<'static>>) -> (Vec<String>, FinishReason) {
         let finish = Finish { reason: FinishReason::ToolCalls, native: Str::plain("tool_use") };
-        let mut answer = Answer { choices: vec![Choice { parts, finish }], ..Answer::default() };
+        let mut answer = Answer { choices: vec![Choice { parts, logprobs: Vec::new(), finish }], ..Answer::default() };
         undo(&mut answer);
         let shown = answer.choices[0].parts.iter().map(|part| match part {
             Part::Text(text) => format!("text {}", text.text.decode()),
@@ -217,7 +225,8 @@ mod tests {
             (r#"{"anyOf":[]}"#, 0, None, None),
         ] {
             let document = Document::parse(schema.as_bytes()).unwrap();
-            let format = Format::JsonSchema { name: Str::plain("n"), schema: document.root(), strict: true };
+            let format =
+                Format::JsonSchema { name: Str::plain("n"), description: None, schema: document.root(), strict: true };
             let tool = Tool { name: Str::plain("f"), description: None, parameters: None, strict: None, cache: None };
             let request = Request {
                 format: Some(format),

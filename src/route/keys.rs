@@ -31,6 +31,8 @@ pub struct Draw<'a> {
     pub sticky: Option<u64>,
     /// Decides what is left to chance.
     pub seed: u64,
+    /// Whether nobody is judged by the attempt, so that it cannot show whether one is well again.
+    pub copy: bool,
 }
 
 /// How long a credential is left alone that was refused, or has no credit left: in milliseconds, at least.
@@ -76,7 +78,7 @@ impl Keys<'_> {
         line.sort_by_key(|(_, key, _)| key.weight == 0);
         let open = line.iter().find(|(number, _, standing)| match standing {
             Standing::Well => true,
-            Standing::Due => self.claim(*number, now, breaker, shared),
+            Standing::Due => !draw.copy && self.claim(*number, now, breaker, shared),
             Standing::Cooled(_) => false,
         });
         let soonest = || line.iter().min_by_key(|(_, _, standing)| rank(*standing));
@@ -148,7 +150,7 @@ pub fn blames_key(cause: Cause) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::order::tests::Board;
+    use super::super::board::Board;
     use super::{Draw, Keys, RETIRED, blames_key};
     use crate::config::{ApiKey, Breaker};
     use crate::error::{Cause, Fault};

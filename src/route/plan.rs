@@ -10,6 +10,8 @@ use crate::error::{Cause, Error};
 /// A request's way through the providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// By what the request is known on its worker.
+    pub id: u64,
     /// The model by the name that the client asked for.
     pub model: String,
     /// What the model is asked for.
@@ -47,6 +49,9 @@ pub struct Plan {
     /// When the first of the targets that have failed is to be asked again, in milliseconds since 1970, as far as they say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soonest: Option<u64>,
+    /// The attempts that others followed: the number of the target, and why it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<(u8, Cause)>,
 }
 
 /// One target of a plan.
@@ -101,6 +106,23 @@ impl Plan {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// For a header: in letters of ASCII only.
+    pub fn to_header(&self) -> String {
+        let mut header = String::new();
+        for character in serde_json::to_string(self).unwrap_or_default().chars() {
+            let mut units = [0; 2];
+            // What is not ASCII stands within strings.
+            match character {
+                ' '..='~' => header.push(character),
+                _ => character
+                    .encode_utf16(&mut units)
+                    .iter()
+                    .for_each(|unit| header.push_str(&format!("\\u{unit:04x}"))),
+            }
+        }
+        header
+    }
+
     /// The same with its first attempt only.
     pub fn only_first(mut self) -> Self {
         self.attempts = 1;
@@ -136,6 +158,7 @@ impl Plan {
     /// is no target left.
     pub fn begin(&mut self, now: u64) -> Result<Hop, Error> {
         if let Some((_, cause)) = self.given_up(now) {
+            self.failed.extend(self.pending.map(|pending| (pending.hop, cause)));
             let told = match cause {
                 Cause::Timeout => "The provider did not answer in time.",
                 _ => "The provider could not be reached, or closed the connection.",
@@ -156,7 +179,7 @@ impl Plan {
 
     /// The attempt under way has failed, or was refused, for this reason. Whether another is to follow.
     pub fn fail(&mut self, cause: Cause) -> bool {
-        self.pending = None;
+        self.failed.extend(self.pending.take().map(|pending| (pending.hop, cause)));
         let detour = match cause {
             Cause::ContextWindow => Some(core::mem::take(&mut self.context_window)),
             Cause::ContentPolicy => Some(core::mem::take(&mut self.content_policy)),
@@ -180,7 +203,7 @@ impl Plan {
         self.line.insert(0, number);
         let again = self.goes_on(cause);
         if again {
-            self.pending = None;
+            self.failed.extend(self.pending.take().map(|pending| (pending.hop, cause)));
         } else {
             self.line.remove(0);
         }
@@ -230,6 +253,7 @@ mod tests {
             spent: Vec::new(),
         };
         Plan {
+            id: 0,
             model: "m".to_owned(),
             operation: Operation::Chat,
             stream: false,
@@ -245,6 +269,7 @@ mod tests {
             pending: None,
             sticky: None,
             soonest: None,
+            failed: Vec::new(),
         }
     }
 

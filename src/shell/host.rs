@@ -2,11 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use log::warn;
+use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::exchange::{Ending, Flow, Headers, Host, Reply, Step};
+use crate::exchange::{Ending, Flow, Headers, Host, Notice, Reply, Step};
 use crate::route::{Shared, Version};
 
 /// Which half of a stream a step is about.
@@ -34,6 +34,7 @@ impl Half {
 
 /// Does what `step` says. `held` is how much of the body Envoy holds, in bytes.
 pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
+    tell(step.notices);
     for (name, value) in step.properties {
         check(name, hostcalls::set_property(vec![name], Some(&value)));
     }
@@ -48,6 +49,25 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
     }
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+}
+
+/// The same at the end of all: what is said, and what is there for the access log.
+pub(super) fn finish(step: Step) {
+    for (name, value) in step.properties {
+        check(name, hostcalls::set_property(vec![name], Some(&value)));
+    }
+    tell(step.notices);
+}
+
+/// Writes to Envoy's log.
+fn tell(notices: Vec<Notice>) {
+    for notice in notices {
+        match notice {
+            Notice::Info(text) => info!("model-gateway: {text}"),
+            Notice::Warning(text) => warn!("model-gateway: {text}"),
+            Notice::Error(text) => error!("model-gateway: {text}"),
+        }
+    }
 }
 
 /// The same at the end of an answer of which Envoy holds no body.
@@ -118,6 +138,11 @@ impl Host for Call {
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
+    }
+
+    fn client(&self) -> Option<String> {
+        let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten().map(text)?;
+        Some(address.rsplit_once(':').map_or(address.as_str(), |(address, _)| address).to_owned())
     }
 
     fn ending(&self) -> Ending {

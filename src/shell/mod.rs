@@ -19,7 +19,7 @@ use proxy_wasm::types::{BufferType, ContextType};
 
 use self::stream::Stream;
 use crate::config::{Config, Mistake, Module, Position, Provider};
-use crate::exchange::{Attempt, Gateway, Single, Upstream};
+use crate::exchange::{Attempt, Gateway, Ledger, Single, Upstream};
 
 #[allow(unsafe_code)] // The macro exports the module's entry point.
 mod entry {
@@ -27,6 +27,15 @@ mod entry {
         proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
         proxy_wasm::set_root_context(|_| Box::new(super::Root { role: None }));
     }}
+}
+
+thread_local! {
+    /// One for all filters of the VM.
+    static LEDGER: Rc<Ledger> = Rc::default();
+}
+
+fn ledger() -> Rc<Ledger> {
+    LEDGER.with(Rc::clone)
 }
 
 /// One filter of Envoy's configuration.
@@ -75,10 +84,10 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone()), id)),
-            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone()), id)),
+            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone(), ledger()), id)),
+            Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone(), ledger()), id)),
             Role::Single(config, upstreams) => {
-                Box::new(Stream::new(Single::new(Gateway::new(config.clone()), upstreams.clone()), id))
+                Box::new(Stream::new(Single::new(config.clone(), upstreams.clone(), ledger()), id))
             }
         })
     }
@@ -90,7 +99,7 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
     let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
     let upstream = |provider: &Provider| {
         let upstream = Upstream::new(&config, provider, |variable| std::env::var(variable).ok());
-        upstream.map(Rc::new).map_err(|mistake| vec![describe(&mistake)])
+        upstream.map(|upstream| Rc::new(upstream.mirrored(module.mirrored))).map_err(|mistake| vec![describe(&mistake)])
     };
     info!("model-gateway: {} models, {} providers", config.models.len(), config.providers.len());
     Ok(match module.position {
@@ -103,11 +112,20 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
             )?)
         }
         Position::Single => {
+            // The header that a file's content comes in is a client's to set where no route takes it away.
+            if let Some(provider) = config.providers.values().find(|provider| is_in_file(provider)) {
+                let name = &provider.name;
+                return Err(vec![format!("config.providers.{name}.api_key: position single does not know files")]);
+            }
             let named = |(name, provider): (&String, &Provider)| Ok((name.clone(), upstream(provider)?));
             let upstreams = config.providers.iter().map(named).collect::<Result<_, Vec<String>>>()?;
             Role::Single(Rc::new(config), Rc::new(upstreams))
         }
     })
+}
+
+fn is_in_file(provider: &Provider) -> bool {
+    provider.api_key.as_ref().is_some_and(|key| key.file().is_some())
 }
 
 fn describe(mistake: &Mistake) -> String {

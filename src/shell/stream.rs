@@ -94,7 +94,7 @@ impl<M: Machine> HttpContext for Stream<M> {
     /// At the end of all, where the access log is written: the one call in which properties can still be read.
     fn on_log(&mut self) {
         let host = self.host(Half::Response);
-        self.machine.done(&host);
+        host::finish(self.machine.done(&host));
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {

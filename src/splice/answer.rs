@@ -6,8 +6,10 @@ use super::request::literal;
 use super::stream::is_error;
 use super::usage::usage;
 use crate::chat::Usage;
+use crate::dialect::vector::{Base64, is_vector};
+use crate::embedding::Encoding;
 use crate::error::Error;
-use crate::json::{Document, Kind, Value};
+use crate::json::{Document, Kind, Value, Write};
 
 /// Appends the provider's answer `body` to `out` as the client is to get it: from `model`.
 ///
@@ -53,19 +55,56 @@ pub fn list(
     classify: impl FnOnce(Value<'_>) -> Error,
     out: &mut String,
 ) -> Result<Option<Usage>, Error> {
+    mended_list(body, result, model, classify, |_, _| (), out)
+}
+
+/// The same for embeddings, wanted in this `encoding`. Not every server has heard of base64, and official clients that asked
+/// for it take what comes for it: numbers become base64 then. Base64 that comes for numbers stays, since what is in it differs
+/// by vendor.
+///
+/// # Errors
+/// As [`answer`].
+pub fn embeddings(
+    body: &[u8],
+    encoding: Encoding,
+    model: &str,
+    classify: impl FnOnce(Value<'_>) -> Error,
+    out: &mut String,
+) -> Result<Option<Usage>, Error> {
+    let mend = |item: Value<'_>, patches: &mut Patches| {
+        let vector = item.get("embedding").filter(|vector| encoding == Encoding::Base64 && is_vector(*vector));
+        if let Some(vector) = vector {
+            let mut text = String::new();
+            Base64(vector).write(&mut text);
+            patches.replace(vector.start()..vector.end(), text);
+        }
+    };
+    mended_list(body, "data", model, classify, mend, out)
+}
+
+fn mended_list(
+    body: &[u8],
+    result: &str,
+    model: &str,
+    classify: impl FnOnce(Value<'_>) -> Error,
+    mend: impl Fn(Value<'_>, &mut Patches),
+    out: &mut String,
+) -> Result<Option<Usage>, Error> {
     let document = Document::parse(body)
         .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
     let root = document.root();
     if is_error(root) {
         return Err(classify(root));
     }
-    if root.get(result).and_then(|list| list.elements().next()).is_none() {
+    let items = || root.get(result).into_iter().flat_map(Value::elements);
+    if items().next().is_none() {
         return Err(Error::bad_answer(format!("the provider's answer has no {result}")));
     }
     let mut patches = Patches::default();
     if let Some(name) = root.get("model").filter(|name| name.kind() == Kind::String) {
         patches.replace(name.start()..name.end(), literal(model));
     }
+    items().for_each(|item| mend(item, &mut patches));
     patches.apply(document.text(), out);
     Ok(root.get("usage").and_then(usage))
 }
@@ -74,6 +113,7 @@ pub fn list(
 mod tests {
     use super::answer;
     use crate::chat::Usage;
+    use crate::embedding::Encoding;
     use crate::error::{Cause, Error};
 
     fn check(body: &str, expected: Result<(&str, Option<Usage>), Cause>) {
@@ -155,6 +195,26 @@ mod tests {
         ] {
             let error = super::list(body.as_bytes(), "data", "asked", classify, &mut String::new()).unwrap_err();
             assert_eq!(error.cause, cause, "{body}");
+        }
+    }
+
+    #[test]
+    fn numbers_become_base64_where_that_was_asked_for() {
+        let body = |vector: &str| {
+            format!(
+                r#"{{"data":[{{"embedding":{vector},"index":0}},{{"embedding":"AACAPw=="}}],"model":"m-1","x":[1.50]}}"#
+            )
+        };
+        for (encoding, sent, got) in [
+            (Encoding::Base64, "[1, -2.5]", r#""AACAPwAAIMA=""#),
+            (Encoding::Base64, "[]", "[]"),
+            (Encoding::Base64, "[null]", "[null]"),
+            (Encoding::Float, "[1, -2.5]", "[1, -2.5]"),
+        ] {
+            let mut out = String::new();
+            let classify = |_: crate::json::Value<'_>| Error::new(Cause::Overloaded, "");
+            super::embeddings(body(sent).as_bytes(), encoding, "asked", classify, &mut out).unwrap();
+            assert_eq!(out, body(got).replace("m-1", "asked"));
         }
     }
 

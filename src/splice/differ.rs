@@ -31,14 +31,15 @@ pub(super) fn parameters(
     });
 }
 
-/// Puts ids of calls as the provider takes them: without what another one's call carries in its id, and short if they have
-/// to be.
+/// Puts ids of calls as the provider takes them: without what another one's call carries in its id, short if they have to
+/// be, and never longer than OpenAI takes them: Cohere's begin with the tool's name, and history may be anybody's.
 pub(super) fn ids(message: Value<'_>, short: bool, patches: &mut Patches) {
     let mut mend = |id: Value<'_>| {
         let Some(said) = id.as_str() else { return };
         let (own, signature) = signed_id::split(said);
-        if short && !is_short(&own.decode()) {
-            patches.replace(id.start()..id.end(), literal(&shortened(&own.decode())));
+        let plain = own.decode();
+        if short && !is_short(&plain) || plain.len() > LONGEST_ID {
+            patches.replace(id.start()..id.end(), literal(&shortened(&plain)));
         } else if signature.is_some() {
             let mut bare = String::new();
             own.write(&mut bare);
@@ -116,6 +117,10 @@ fn with_thought(thought: Value<'_>, content: Option<Value<'_>>) -> String {
     list.push(']');
     list
 }
+
+/// "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40": OpenAI's and Azure's
+/// word. That others take more is no reason to send it.
+const LONGEST_ID: usize = 40;
 
 fn is_short(id: &str) -> bool {
     id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())

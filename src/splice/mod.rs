@@ -13,7 +13,7 @@ mod sift;
 mod stream;
 mod usage;
 
-pub use self::answer::{answer, list};
+pub use self::answer::{answer, embeddings, list};
 pub use self::edit::edit;
 pub use self::request::{Facts, request};
 pub use self::stream::Stream;

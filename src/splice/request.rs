@@ -237,6 +237,9 @@ mod tests {
         };
         check(&body("call_1__thought__a+/="), &body("call_1"));
         check(&body("call_1"), &body("call_1"));
+        let longest = "x".repeat(40);
+        check(&body(&longest), &body(&longest));
+        check(&body(&format!("{longest}y")), &body("OwyARmg1m"));
         let differences = Differences { short_ids: true, ..Differences::NONE };
         check_differing(&differences, &body("call_1__thought__a+/="), &body("9gD2Dimct"), &[]);
         check_differing(&differences, &body("abcDEF123__thought__a"), &body("abcDEF123"), &[]);

@@ -32,6 +32,8 @@ struct Watched {
     content: bool,
     done: bool,
     usage: Option<Usage>,
+    /// Events with something in them.
+    events: u64,
 }
 
 impl Stream {
@@ -85,6 +87,11 @@ impl Stream {
         self.watched.content
     }
 
+    /// How many events had content, or came after it.
+    pub fn events(&self) -> u64 {
+        self.watched.events
+    }
+
     /// What the answer took, as far as the provider has said.
     pub fn usage(&self) -> Option<Usage> {
         self.watched.usage
@@ -131,6 +138,7 @@ impl Watched {
             return Err(classify(choice));
         }
         let mut patches = Patches::default();
+        self.events += u64::from(self.content);
         if !self.event(root, model, include_usage, &mut patches, out) {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use support::load::{Ask, Client, median};
 use support::{Gateway, Mock};
 
 const ROUNDS: usize = 500;
+const HUNG: usize = 100;
 
 fn main() {
     let mock = Mock::start();
@@ -29,6 +30,7 @@ providers:
 models:
   openai: {{ targets: [{{ provider: openai, model: gpt-4o }}], fallbacks: [anthropic] }}
   anthropic: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}] }}
+  hung: {{ targets: [{{ provider: openai, model: gpt-4o }}], fallbacks: [anthropic], timeouts: {{ first_token: 200ms }} }}
 "#
     ));
     let text = "word ".repeat(400);
@@ -62,7 +64,7 @@ models:
     for round in 0..ROUNDS + ROUNDS / 10 {
         for (index, (name, _, ask)) in scenarios.iter().enumerate() {
             let outcome = runtime.block_on(clients[index].send(ask)).unwrap();
-            assert_eq!(outcome.status, 200, "{name}");
+            assert_eq!((outcome.status, &outcome.broken), (200, &None), "{name}");
             if round >= ROUNDS / 10 {
                 times[index].0.push(outcome.first);
                 times[index].1.push(outcome.whole);
@@ -81,6 +83,23 @@ models:
         println!(
             "a fallback adds {added:.3} ms to the first byte ({})",
             if stream == 1 { "streamed" } else { "not streamed" }
+        );
+    }
+    let mut client = Client::new(&gateway.address);
+    // A provider that says nothing, or nothing of its answer: how long after its time is up the next one's is there.
+    for directive in ["hang", "headers-then-wait=60000"] {
+        let ask = ask(&gateway.address, path, &[short, ("x-mock-openai", directive)], "hung", true);
+        let mut late: Vec<Duration> = (0..HUNG)
+            .map(|_| {
+                let outcome = runtime.block_on(client.send(&ask)).unwrap();
+                assert_eq!((outcome.status, outcome.attempts.as_deref()), (200, Some("2")), "{outcome:?}");
+                outcome.first.saturating_sub(Duration::from_millis(200))
+            })
+            .collect();
+        let middle = median(&mut late);
+        let [most, last] = [late[HUNG * 95 / 100], late[HUNG - 1]].map(|late| late.as_secs_f64() * 1000.0);
+        println!(
+            "{directive}: the next target's first byte {middle:.1} ms after the deadline, {most:.1} at the 95th of a hundred, {last:.1} at most"
         );
     }
 }

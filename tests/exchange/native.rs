@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model_gateway::config::Config;
-use model_gateway::exchange::{Attempt, Ending, Flow, Gateway, Host, Machine, Single, Step, Upstream, Want};
+use model_gateway::exchange::{Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Single, Step, Upstream, Want};
 use model_gateway::names;
 use model_gateway::route::{Shared, Version};
 
@@ -13,6 +13,7 @@ use crate::scripted::filters::{Action, Event, Filters, Half, Headers, Held, NOW,
 pub struct Native {
     config: Rc<Config>,
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+    pub ledger: Rc<Ledger>,
     contexts: BTreeMap<u32, Context>,
     last: u32,
 }
@@ -30,20 +31,22 @@ impl Native {
         let variable =
             |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
         let upstreams = config.providers.iter();
-        let upstreams = upstreams
-            .map(|(name, provider)| (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap())));
+        let upstreams = upstreams.map(|(name, provider)| {
+            let mirrored = config.mirrors().any(|mirror| mirror.target.provider == *name);
+            (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap().mirrored(mirrored)))
+        });
         let upstreams = Rc::new(upstreams.collect());
-        Self { config: Rc::new(config), upstreams, contexts: BTreeMap::new(), last: 0 }
+        Self { config: Rc::new(config), upstreams, ledger: Rc::default(), contexts: BTreeMap::new(), last: 0 }
     }
 }
 
 impl Filters for Native {
     fn open(&mut self, root: &str) -> u32 {
-        let gateway = || Gateway::new(self.config.clone());
+        let (config, ledger) = (|| self.config.clone(), || self.ledger.clone());
         let machine: Box<dyn Machine> = match root.strip_prefix(names::PROVIDER_ROOT_PREFIX) {
-            Some(provider) => Box::new(Attempt::new(self.upstreams[provider].clone())),
-            None if root == "single" => Box::new(Single::new(gateway(), self.upstreams.clone())),
-            None => Box::new(gateway()),
+            Some(provider) => Box::new(Attempt::new(self.upstreams[provider].clone(), ledger())),
+            None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger())),
+            None => Box::new(Gateway::new(config(), ledger())),
         };
         self.last += 1;
         self.contexts.insert(self.last, Context { machine, seen: 0 });
@@ -88,7 +91,8 @@ impl Filters for Native {
         let Context { mut machine, .. } = self.contexts.remove(&id).expect("an open context");
         // As Envoy does for the filter before the router only.
         if state.ending.is_some() {
-            machine.done(&Look { headers: &Headers::default(), state, id });
+            let step = machine.done(&Look { headers: &Headers::default(), state, id });
+            step.properties.iter().for_each(|(name, value)| state.set(name, value));
         }
     }
 }
@@ -156,6 +160,10 @@ impl Host for Look<'_> {
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
         self.state.get(name).filter(|value| !value.is_empty()).map(<[u8]>::to_vec)
+    }
+
+    fn client(&self) -> Option<String> {
+        Some("10.0.0.9".to_owned())
     }
 
     fn ending(&self) -> Ending {

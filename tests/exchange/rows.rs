@@ -4,9 +4,9 @@ use model_gateway::names;
 
 use crate::native;
 use crate::native::Native;
-use crate::scripted::chat::config;
-use crate::scripted::envoy::{Answer, Outcome, Script, run};
-use crate::scripted::filters::Headers;
+use crate::scripted::chat::{ENVIRONMENT, config};
+use crate::scripted::envoy::{Answer, Outcome, Script, run, run_on};
+use crate::scripted::filters::{Headers, Records};
 use crate::scripted::wire::{KINDS, Kind, bare, events, json};
 
 fn ran(script: Script) -> Outcome {
@@ -229,4 +229,23 @@ fn a_long_credential_arrives_whole() {
     let mut filters = Native::new(&config(), &[("KEY_O", &key), ("KEY_A", "a"), ("KEY_A2", "a")]);
     let outcome = run(&mut filters, &Script::chat("o", false, false).answered([Kind::OpenAi.good(false)]));
     assert_eq!(outcome.sent[0].headers.text("authorization"), Some(format!("Bearer {key}")));
+}
+
+/// What the gateway itself lacks ends when it is there: nothing is to be waited for then.
+#[test]
+fn a_target_is_not_left_alone_for_want_of_a_credential() {
+    let mut config = config();
+    config["providers"]["filed"] = serde_json::json!({"kind": "openai", "api_key": {"file": "/run/key"}});
+    for (provider, asked) in [("filed", ["filed", "filed"]), ("openai", ["openai", "anthropic-2"])] {
+        let targets = serde_json::json!([{"provider": provider, "model": "gpt-up"}]);
+        config["models"]["o-a"] = serde_json::json!({"targets": targets, "fallbacks": ["a2"]});
+        let mut filters = Native::new(&config, ENVIRONMENT);
+        let records = Records::default();
+        let script = Script::chat("o-a", false, false).answered([bare(401), Kind::Anthropic.good(false)]);
+        let firsts = [(); 2].map(|()| run_on(&mut filters, &script, &records).sent.swap_remove(0).cluster);
+        assert_eq!(
+            firsts.map(|cluster| cluster.rsplit_once("gateway-").map_or(cluster.clone(), |it| it.1.to_owned())),
+            asked
+        );
+    }
 }

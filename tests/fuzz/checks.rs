@@ -4,6 +4,7 @@
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::dialect::Differences;
+use model_gateway::embedding::Encoding;
 use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
 use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value as Node, Write};
@@ -237,6 +238,38 @@ pub fn gemini_request(bytes: &[u8]) {
         let mut out = String::new();
         native(kind).request(&request, &Target::new(model), &mut out).unwrap();
         assert!(serde_json::from_str::<IgnoredAny>(&out).is_ok(), "{out}");
+    }
+}
+
+/// A request for embeddings is refused as the client's own mistake, or becomes one that every provider can read; an answer
+/// is vectors in either encoding, or none.
+pub fn embeddings(bytes: &[u8]) {
+    let Ok(document) = Document::parse(bytes) else { return };
+    for kind in KINDS {
+        let Some(embedder) = kind.embedder() else { continue };
+        for model in
+            ["embed-v4.0", "embed-english-v3.0", "gemini-embedding-2", "cohere.embed-v4:0", "titan-embed-text-v2"]
+        {
+            let (mut out, target) = (String::new(), Target::new(model));
+            let read = openai::embeddings_request(&document);
+            match read.and_then(|request| embedder.request(&request, &target, &mut out)) {
+                Ok(_) => assert!(serde_json::from_str::<IgnoredAny>(&out).is_ok(), "{out}"),
+                Err(error) => assert!((400..500).contains(&error.client_status()), "{error:?}"),
+            }
+        }
+        if let Ok(answer) = embedder.answer(&document) {
+            for encoding in [Encoding::Float, Encoding::Base64] {
+                let mut out = String::new();
+                openai::embeddings(&answer, encoding, "m", &mut out);
+                let told: Value = serde_json::from_str(&out).unwrap();
+                assert_eq!(told["data"].as_array().unwrap().len(), answer.vectors.len());
+            }
+        }
+    }
+    let mut out = String::new();
+    let classify = |_: Node<'_>| Error::bad_answer("");
+    if splice::embeddings(bytes, Encoding::Base64, "m", classify, &mut out).is_ok() {
+        assert!(Document::parse(out.as_bytes()).is_ok(), "{out}");
     }
 }
 

@@ -13,7 +13,10 @@ use serde_json::Value;
 pub struct Recording {
     pub id: String,
     pub provider: String,
+    pub model: String,
     pub status: u16,
+    /// What was changed of it before it got here.
+    pub edited: Vec<Value>,
     pub request: Value,
     pub body: String,
     /// A body that is no text.
@@ -22,8 +25,15 @@ pub struct Recording {
     pub error_name: Option<String>,
 }
 
-/// All recordings of an `endpoint` whose provider is `wanted`, by name.
+/// All recordings of an `endpoint` whose provider is `wanted`, by name: there have to be some.
 pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recording>> {
+    let recordings = load_any(endpoint, wanted)?;
+    assert!(!recordings.is_empty(), "no recordings of {endpoint} in {}", folder().display());
+    Some(recordings)
+}
+
+/// The same, and there may be none.
+pub fn load_any(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recording>> {
     let folder = folder();
     let Ok(files) = fs::read_dir(&folder) else {
         println!("skipped: no recordings at {}", folder.display());
@@ -38,16 +48,16 @@ pub fn load(endpoint: &str, wanted: impl Fn(&str) -> bool) -> Option<Vec<Recordi
         (recording["endpoint"] == endpoint && wanted(&text(&recording["provider"]))).then(|| Recording {
             id: text(&recording["id"]),
             provider: text(&recording["provider"]),
+            model: text(&recording["model"]),
             status: recording["response"]["status"].as_u64().unwrap().try_into().unwrap(),
             body: text(&recording["response"]["body_text"]),
             bytes: base64(recording["response"]["body_base64"].as_str().unwrap_or_default()),
             error_name: recording["response"]["headers"]["x-amzn-errortype"].as_str().map(str::to_owned),
+            edited: recording["edits"].as_array().cloned().unwrap_or_default(),
             request: recording["request"]["body"].take(),
         })
     });
-    let recordings: Vec<_> = recordings.collect();
-    assert!(!recordings.is_empty(), "no recordings of {endpoint} in {}", folder.display());
-    Some(recordings)
+    Some(recordings.collect())
 }
 
 /// Where to cut a stream of so many bytes in two: everywhere, or at some fifty places of a long one.
@@ -55,7 +65,7 @@ pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(if length <= 3072 { 1 } else { 1 + length / 50 })
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
     for six in text.chars().filter(|c| *c != '=').map(|c| ALPHABET.find(c).unwrap()) {

@@ -4,8 +4,8 @@
 use model_gateway::names;
 use serde_json::{Value, json};
 
-use super::envoy::{Answer, Outcome, Script, run_after};
-use super::filters::{Filters, State};
+use super::envoy::{Answer, Outcome, Script, run_on};
+use super::filters::{Filters, Records};
 use super::wire::{Kind, json as answer};
 
 pub fn config() -> Value {
@@ -37,18 +37,17 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[("KEY_1", "sk-value-1"), ("KEY_2", "s
 /// Requests one after the other, to workers that remember.
 pub struct Talk<'f> {
     filters: &'f mut dyn Filters,
-    state: State,
+    records: Records,
 }
 
 impl<'f> Talk<'f> {
     pub fn new(filters: &'f mut dyn Filters) -> Self {
-        Self { filters, state: State::default() }
+        Self { filters, records: Records::default() }
     }
 
     fn ask(&mut self, model: &str, answers: Vec<Answer>) -> Outcome {
         let script = Script::chat(model, false, false).answered(answers);
-        let (outcome, state) = run_after(self.filters, &script, core::mem::take(&mut self.state));
-        self.state = state;
+        let outcome = run_on(self.filters, &script, &self.records);
         for (_, secret) in ENVIRONMENT {
             let text = format!("{:?} {} {:?}", outcome.headers, outcome.body, outcome.log);
             assert!(!text.contains(secret), "{model}: {text}");

@@ -4,7 +4,7 @@
 use model_gateway::exchange::Ending;
 use model_gateway::names;
 
-use super::filters::{Action, Event, Filters, Half, Headers, Held, Reply, State};
+use super::filters::{Action, Event, Filters, Half, Headers, Held, Records, Reply, State};
 
 /// One client request, and what the providers answer to each attempt at it.
 #[derive(Debug, Clone)]
@@ -77,15 +77,17 @@ impl Outcome {
     }
 }
 
-/// Runs `script`.
+/// Runs `script` on an Envoy that has just begun.
 pub fn run(filters: &mut dyn Filters, script: &Script) -> Outcome {
-    run_after(filters, script, State::default()).0
+    run_on(filters, script, &Records::default())
 }
 
-/// Runs `script` where requests before it have left `state`.
-pub fn run_after(filters: &mut dyn Filters, script: &Script, state: State) -> (Outcome, State) {
+/// Runs `script` on an Envoy with these records.
+pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> Outcome {
     let context = filters.open(script.root);
-    let mut run = Run { filters, script, state: state.next(), sent: Vec::new(), routed: Headers::default() };
+    let mut state = State::default();
+    state.shared = records.clone();
+    let mut run = Run { filters, script, state, sent: Vec::new(), routed: Headers::default() };
     let answer = run.request(context);
     let (headers, chunks, end) = run.deliver(context, answer);
     run.state.ending = Some(match end {
@@ -93,7 +95,7 @@ pub fn run_after(filters: &mut dyn Filters, script: &Script, state: State) -> (O
         End::Last | End::Empty | End::Trailers => Ending::Complete,
     });
     run.filters.close(context, &mut run.state);
-    let outcome = Outcome {
+    Outcome {
         status: headers.text(":status").and_then(|status| status.parse().ok()).expect("a status"),
         headers,
         body: String::from_utf8(chunks.concat()).expect("a client gets UTF-8"),
@@ -102,8 +104,7 @@ pub fn run_after(filters: &mut dyn Filters, script: &Script, state: State) -> (O
         routed: run.routed,
         log: names::log::ALL.iter().map(|name| (*name, run.state.text(name))).collect(),
         reports: run.state.reports,
-    };
-    (outcome, run.state)
+    }
 }
 
 struct Run<'f> {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use model_gateway::exchange::Ending;
 use model_gateway::names;
@@ -76,12 +77,15 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// Records of all workers, each with its version.
+pub type Records = Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>;
+
 /// What both positions share on one request, and with other requests.
 #[derive(Debug, Default)]
 pub struct State {
     properties: BTreeMap<String, Vec<u8>>,
     /// Records of all workers, each with its version.
-    shared: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    pub shared: Records,
     /// How the request has ended.
     pub ending: Option<Ending>,
     /// Whether Envoy was asked to choose the route again.
@@ -91,11 +95,6 @@ pub struct State {
 }
 
 impl State {
-    /// For the next request: what all have in common stays.
-    pub fn next(self) -> Self {
-        Self { shared: self.shared, ..Self::default() }
-    }
-
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.reports += usize::from(name == names::log::INPUT_TOKENS);
         self.properties.insert(name.to_owned(), value.to_vec());

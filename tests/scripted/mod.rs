@@ -8,5 +8,7 @@ pub mod envoy;
 pub mod faults;
 pub mod filters;
 pub mod invariants;
+pub mod keys;
+pub mod limits;
 pub mod refusals;
 pub mod wire;

@@ -1,4 +1,4 @@
-"""The gateway on real Envoy with simulated providers behind it, for as long as the tests run.
+"""The gateway on real Envoy with simulated providers of every native kind behind it, for as long as the tests run.
 
 `make test-sdk` builds and installs what this starts. MODEL_GATEWAY names another command than the one that `make build` made.
 """
@@ -21,8 +21,27 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COMMAND = os.environ.get("MODEL_GATEWAY", str(ROOT / "target/command/model-gateway"))
 
-# What each kind of provider calls its model.
-KINDS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-5"}
+# What each kind of provider calls its model, and what has to be said of the provider besides its key. Each is at the site of
+# the mock that has its name, which is how the mock tells apart who speaks OpenAI's dialect.
+KINDS = {
+    "openai": ("gpt-4o", {"path": "/v1"}),
+    "anthropic": ("claude-sonnet-4-5", {}),
+    "gemini": ("gemini-2.5-flash", {}),
+    "vertex": ("gemini-3-flash-preview", {"project": "acme", "region": "europe-west4"}),
+    "bedrock": ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", {"region": "eu-west-1"}),
+    "cohere": ("command-a-reasoning-08-2025", {}),
+    "ollama": ("qwen3:8b", {}),
+    "mistral": ("magistral-medium-latest", {"path": "/v1"}),
+    "azure-openai": ("gpt-4o", {"api_version": "2024-10-21"}),
+}
+# Those whose embeddings the gateway has, and their models.
+EMBEDDINGS = {
+    "openai": "text-embedding-3-small",
+    "mistral": "mistral-embed",
+    "azure-openai": "text-embedding-3-small",
+}
+# Whose streams have content in their first event.
+NO_PREAMBLE = ("gemini", "vertex", "ollama")
 
 # What the first target of a model does, by the name of the model's variant, in the mock's words.
 FAILURES = {
@@ -31,7 +50,8 @@ FAILURES = {
     "401": "status=401",
     "reset": "reset",
     "empty": "empty",
-    "error-event": "error-event=1",
+    # Before the first content.
+    "error-event": "error-event={preamble}",
 }
 ONLY_TARGET = {
     "two-calls": "tools=2",
@@ -156,14 +176,17 @@ def running(request, name, folder, *arguments, env=None):
 def configuration(port, admin, provider):
     """A model of each kind, one for each way in which its only target fails, and one for each in which its first does."""
     models = {}
-    for kind, native in KINDS.items():
-        other = next(name for name in KINDS if name != kind)
+    for kind, (native, _) in KINDS.items():
+        other = before(kind)
+        failing, _ = KINDS[other]
         models[kind] = {"targets": [{"provider": kind, "model": native}]}
         # What README's snippets ask for.
-        models[native] = models[kind]
+        models.setdefault(native, models[kind])
+        if kind in EMBEDDINGS:
+            models[f"{kind}-embeddings"] = {"targets": [{"provider": kind, "model": EMBEDDINGS[kind]}]}
         # By the client's word: its header reaches both targets, and means one of them.
         models[f"{kind}-told"] = {
-            "targets": [{"provider": other, "model": f"{KINDS[other]}-told"}],
+            "targets": [{"provider": other, "model": f"{failing}-told"}],
             "fallbacks": [kind],
         }
         for name, directives in ONLY_TARGET.items():
@@ -171,21 +194,34 @@ def configuration(port, admin, provider):
         for name, directives in FAILURES.items():
             # One for each mode, or the second test would find the failed target cooling.
             for mode in MODES:
-                first = {"provider": other, "model": f"{KINDS[other]}-{mode}-for-{kind}?{directives}"}
+                told = directives.format(preamble=int(other not in NO_PREAMBLE))
+                first = {"provider": other, "model": f"{failing}-{mode}-for-{kind}?{told}"}
                 models[f"{kind}-after-{name}-{mode}"] = {"targets": [first], "fallbacks": [kind]}
     # JSON's flow of a value is YAML's, and quotes what must be quoted.
     lines = "\n".join(f"  {name}: {json.dumps(model)}" for name, model in models.items())
+    providers = "\n".join(
+        f"  {kind}: {json.dumps(described(kind, provider, **settings))}" for kind, (_, settings) in KINDS.items()
+    )
     return f"""\
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin}
 forward_headers: ["x-mock*"]
 cooldown: 0s
 providers:
-  openai: {{ kind: openai, base_url: "{provider}/openai/v1", api_key: "${{MOCK_KEY}}" }}
-  anthropic: {{ kind: anthropic, base_url: "{provider}/anthropic", api_key: "${{MOCK_KEY}}" }}
+{providers}
 models:
 {lines}
 """
+
+
+def described(kind, provider, path="", **settings):
+    return {"kind": kind, "base_url": f"{provider}/{kind}{path}", "api_key": "${MOCK_KEY}", **settings}
+
+
+def before(kind):
+    """The kind before it, so that each fails for another in turn."""
+    kinds = list(KINDS)
+    return kinds[kinds.index(kind) - 1]
 
 
 def serves(url):

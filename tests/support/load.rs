@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -25,7 +25,13 @@ pub struct Outcome {
     pub status: u16,
     /// Value of `x-gateway-attempts`.
     pub attempts: Option<String>,
+    /// Value of `x-gateway-provider`.
+    pub provider: Option<String>,
+    /// Value of `x-should-retry`.
+    pub should_retry: Option<String>,
     pub body: Bytes,
+    /// Why the connection ended before the answer did.
+    pub broken: Option<String>,
     /// To the first byte of the body.
     pub first: Duration,
     /// To its last.
@@ -44,15 +50,13 @@ impl Client {
     }
 
     pub async fn send(&mut self, ask: &Ask) -> Result<Outcome, String> {
+        self.send_and_read(ask, None).await
+    }
+
+    /// The same, and leaves after so many bytes of the answer.
+    pub async fn send_and_read(&mut self, ask: &Ask, most: Option<usize>) -> Result<Outcome, String> {
         let text = |error: hyper::Error| error.to_string();
-        if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
-            let stream = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
-            stream.set_nodelay(true).map_err(|error| error.to_string())?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(text)?;
-            tokio::spawn(connection);
-            self.connection = Some(sender);
-        }
-        let sender = self.connection.as_mut().ok_or("no connection")?;
+        let mut sender = self.connected().await?;
         let mut request =
             Request::post(&ask.path).header("host", &ask.address).header("content-type", "application/json");
         for (name, value) in &ask.headers {
@@ -60,27 +64,48 @@ impl Client {
         }
         let request = request.body(Full::from(ask.body.to_string())).map_err(|error| error.to_string())?;
         let since = Instant::now();
-        sender.ready().await.map_err(text)?;
         let mut response = sender.send_request(request).await.map_err(text)?;
-        let status = response.status();
-        let attempts =
-            response.headers().get("x-gateway-attempts").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut body = Vec::new();
-        let mut first = None;
+        let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let (attempts, provider) = (header("x-gateway-attempts"), header("x-gateway-provider"));
+        let (status, should_retry) = (response.status().as_u16(), header("x-should-retry"));
+        let (mut body, mut first, mut broken) = (Vec::new(), None, None);
         while let Some(frame) = response.frame().await {
-            if let Ok(data) = frame.map_err(text)?.into_data() {
-                first.get_or_insert(since.elapsed());
-                body.extend_from_slice(&data);
+            match frame.map(|frame| frame.into_data()) {
+                Ok(Ok(data)) => {
+                    first.get_or_insert(since.elapsed());
+                    body.extend_from_slice(&data);
+                    if most.is_some_and(|most| body.len() >= most) {
+                        broken = Some("the client left".to_owned());
+                    }
+                }
+                Ok(Err(_)) => {}
+                Err(error) => broken = Some(error.to_string()),
+            }
+            if broken.is_some() {
+                break;
             }
         }
         let whole = since.elapsed();
-        Ok(Outcome {
-            status: StatusCode::as_u16(&status),
-            attempts,
-            body: body.into(),
-            first: first.unwrap_or(whole),
-            whole,
-        })
+        if broken.is_none() {
+            self.connection = Some(sender);
+        }
+        let (body, first) = (body.into(), first.unwrap_or(whole));
+        Ok(Outcome { status, attempts, provider, should_retry, body, broken, first, whole })
+    }
+
+    /// The connection, until it is put back: a request that is given up takes it along.
+    async fn connected(&mut self) -> Result<SendRequest<Full<Bytes>>, String> {
+        if let Some(mut sender) = self.connection.take().filter(|sender| !sender.is_closed())
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let stream = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        sender.ready().await.map_err(|error| error.to_string())?;
+        Ok(sender)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
+pub mod failures;
+pub mod front;
 pub mod load;
+pub mod outlet;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,8 +27,14 @@ pub struct Process {
 impl Process {
     /// The command.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The command, with more in its environment.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-gateway"));
         command.args(arguments).env("MOCK_KEY", "sk-mock-key").env("BAD_KEY", "bad-key");
+        command.envs(variables.iter().copied());
         Self::spawn(command)
     }
 
@@ -109,11 +118,22 @@ impl Mock {
         Self { process, address }
     }
 
+    /// A row for each request that it was asked.
+    pub fn rows(&self) -> Vec<Value> {
+        self.told("ledger/rows")["rows"].as_array().unwrap().clone()
+    }
+
     /// What it was asked under a request id.
     pub fn requests(&self, id: &str) -> Vec<Value> {
-        let url = format!("http://{}/mock/requests?id={id}", self.address);
-        let body = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
-        serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().clone()
+        self.told(&format!("requests?id={id}")).as_array().unwrap().clone()
+    }
+
+    /// What it tells under `/mock/`.
+    pub fn told(&self, path: &str) -> Value {
+        let url = format!("http://{}/mock/{path}", self.address);
+        let mut answer = ureq::get(&url).call().unwrap();
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
+        serde_json::from_str(&body).unwrap()
     }
 }
 
@@ -129,11 +149,16 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it on `config`, to which the addresses are added, and waits until it serves.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let file = folder.0.join("gateway.yaml");
         let (address, admin) = (free_address(), free_address());
         std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
-        let mut process = Process::start(&["run", file.to_str().unwrap()]);
+        let mut process = Process::start_with(&["run", file.to_str().unwrap()], variables);
         let url = format!("http://{address}/v1/models");
         process.wait_for("the gateway to serve", |_| ureq::get(&url).call().ok());
         Self { process, address, admin, file, _folder: folder }
@@ -156,13 +181,8 @@ impl Gateway {
         }
         let file = folder.0.join("envoy.yaml");
         std::fs::write(&file, config).unwrap();
-        let own = root.join(".tools/bin/envoy");
-        let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
-        command
-            .args(["--use-dynamic-base-id", "-l", "warn", "-c"])
-            .arg(&file)
-            .current_dir(root)
-            .env(variable.0, variable.1);
+        let mut command = envoy(&file);
+        command.current_dir(root).env(variable.0, variable.1);
         let mut process = Process::spawn(command);
         let url = format!("http://{address}/v1/models");
         process.wait_for("Envoy to serve", |_| ureq::get(&url).call().ok());
@@ -193,6 +213,14 @@ impl Gateway {
             assert!(!bad || value == 0, "{name}: {value}");
         }
     }
+}
+
+/// An Envoy on this configuration.
+fn envoy(file: &Path) -> Command {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/envoy");
+    let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
+    command.args(["--use-dynamic-base-id", "-l", "warn", "-c"]).arg(file);
+    command
 }
 
 /// A folder of its own, gone when dropped.

@@ -1,5 +1,6 @@
 //! Writing a complete answer.
 
+use super::{citations, logprobs, produced};
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
@@ -17,7 +18,7 @@ pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
         w.field("model", envelope.model);
         w.name("choices").array(|w| {
             for (index, choice) in (0_u32..).zip(&answer.choices) {
-                write_choice(index, choice, envelope.thoughts, w);
+                write_choice(index, choice, answer, envelope, w);
             }
         });
         if let Some(usage) = &answer.usage {
@@ -57,7 +58,7 @@ pub(super) fn write_usage(usage: &Usage, w: &mut Writer<'_>) {
     });
 }
 
-fn write_choice(index: u32, choice: &Choice<'_>, thoughts: &str, w: &mut Writer<'_>) {
+fn write_choice(index: u32, choice: &Choice<'_>, answer: &Answer<'_>, envelope: &Envelope<'_>, w: &mut Writer<'_>) {
     let parts = choice.parts.as_slice();
     let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let text = Joined { parts, text: |part| if let Part::Text(text) = part { Some(&text.text) } else { None } };
@@ -73,12 +74,28 @@ fn write_choice(index: u32, choice: &Choice<'_>, thoughts: &str, w: &mut Writer<
             w.field("content", &(!no_text).then_some(text));
             w.field("refusal", &refusal);
             w.field_some("reasoning_content", &(!thought.is_empty()).then_some(thought));
-            write_thoughts(parts, thoughts, w);
+            write_thoughts(parts, envelope.thoughts, w);
+            citations::write(
+                parts.iter().filter_map(|part| if let Part::Citation(citation) = part { Some(citation) } else { None }),
+                w,
+            );
+            let mut images = parts
+                .iter()
+                .filter_map(|part| if let Part::Image(image) = part { Some(image) } else { None })
+                .peekable();
+            if images.peek().is_some() {
+                produced::images(images, 0, w);
+            }
+            // There is room for one.
+            if let Some(Part::Audio(sound)) = parts.iter().find(|part| matches!(part, Part::Audio(_))) {
+                let id = if answer.id.is_empty() { Str::plain(envelope.id) } else { answer.id.borrow() };
+                produced::audio(sound, &id, envelope.created, w);
+            }
             if called {
                 write_calls(parts, w);
             }
         });
-        w.field("logprobs", &None::<bool>);
+        logprobs::write(&choice.logprobs, w);
         w.field("finish_reason", finish_reason(&choice.finish, called));
         w.field("native_finish_reason", &choice.finish.native);
     });
@@ -170,7 +187,8 @@ mod tests {
 
     fn check(parts: Vec<Part<'_>>, reason: FinishReason, message: &str, finish: &str) {
         let finish = format!(r#""logprobs":null,"finish_reason":"{finish}","native_finish_reason":"end_turn""#);
-        let choice = Choice { parts, finish: Finish { reason, native: Str::plain("end_turn") } };
+        let finish_word = Finish { reason, native: Str::plain("end_turn") };
+        let choice = Choice { parts, logprobs: Vec::new(), finish: finish_word };
         let said = Answer { id: Str::plain("a1"), choices: vec![choice], ..Answer::default() };
         let mut out = String::from("x");
         answer(&said, &Envelope { id: "", model: "m\"", created: 7, include_usage: false, thoughts: "" }, &mut out);

@@ -6,7 +6,7 @@ use super::thinking;
 use crate::chat::{Arguments, Media, Message, Part, Role, Text, ToolCall};
 use crate::dialect::signed_id;
 use crate::error::Error;
-use crate::json::{Kind, Str, Value};
+use crate::json::{Kind, Str, Value, Writer};
 
 /// Reads `messages`.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Reader {
     }
 
     fn message<'a>(&mut self, message: &Field<'_, 'a>) -> Result<Message<'a>, Error> {
-        const NAMES: [&str; 13] = [
+        const NAMES: [&str; 16] = [
             "role",
             "content",
             "tool_calls",
@@ -45,11 +45,31 @@ impl Reader {
             "reasoning",
             "refusal",
             "function_call",
-            "annotations",
+            "is_error",
             "name",
+            "images",
+            // They are for people: the model has the text that they are about.
+            "annotations",
+            "citations",
         ];
-        let [role, content, calls, id, cache, details, blocks, thought, reasoning, refusal, call, _, name] =
-            message.members(NAMES, |name| self.lose(name))?;
+        let [
+            role,
+            content,
+            calls,
+            id,
+            cache,
+            details,
+            blocks,
+            thought,
+            reasoning,
+            refusal,
+            call,
+            failed,
+            name,
+            images,
+            _,
+            _,
+        ] = message.members(NAMES, |name| self.lose(name))?;
         let role = role.ok_or_else(|| message.missing("role"))?;
         let (mut parts, mut thoughts_by) = (Vec::with_capacity(1), None);
         let word = role.text()?;
@@ -59,19 +79,24 @@ impl Reader {
             "assistant" => Role::Assistant,
             "tool" => {
                 let id = id.ok_or_else(|| message.missing("tool_call_id"))?.text()?;
-                return self.tool_result(message, id, content, cache);
+                let is_error = failed.map(|failed| failed.truth()).transpose()?.unwrap_or_default();
+                return self.tool_result(message, (id, is_error), content, cache);
             }
             "function" => {
                 let id = legacy_id(self.function_calls);
-                return self.tool_result(message, id, content, cache);
+                return self.tool_result(message, (id, false), content, cache);
             }
             _ => {
                 let known = ["system", "assistant", "user", "function", "tool", "developer"];
                 return Err(role.unknown(&word, &known));
             }
         };
-        if name.is_some() {
-            self.lose("name");
+        let images = images.filter(|images| images.value.elements().next().is_some());
+        let is_strange = images.is_some() && neutral != Role::Assistant;
+        for (is_said, name) in [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images")] {
+            if is_said {
+                self.lose(name);
+            }
         }
         if neutral == Role::Assistant {
             match (details, blocks, thought.or(reasoning)) {
@@ -91,16 +116,24 @@ impl Reader {
         }
         mark(&mut parts, cache)?;
         if neutral == Role::Assistant {
+            // Those that it was sent before.
+            if let Some(images) = images {
+                for image in images.elements()? {
+                    let [url] = image.pick(["image_url"])?;
+                    let url = url.ok_or_else(|| image.missing("image_url"))?;
+                    parts.push(Part::Image(self.address("images[].image_url", &url)?));
+                }
+            }
             let refusal = refusal.map(|refusal| refusal.text()).transpose()?;
             parts.extend(refusal.map(Part::Refusal));
             if let Some(calls) = calls {
                 for call in calls.elements()? {
-                    parts.push(Part::ToolCall(tool_call(&call)?));
+                    parts.push(Part::ToolCall(self.tool_call(&call)?));
                 }
             }
             if let Some(call) = call {
                 self.function_calls += 1;
-                parts.push(Part::ToolCall(function(legacy_id(self.function_calls), &call)?));
+                parts.push(Part::ToolCall(self.function(legacy_id(self.function_calls), &call)?));
             }
         }
         Ok(Message { role: neutral, parts, thoughts_by })
@@ -109,7 +142,7 @@ impl Reader {
     fn tool_result<'a>(
         &mut self,
         message: &Field<'_, 'a>,
-        id: Str<'a>,
+        (id, is_error): (Str<'a>, bool),
         content: Option<Field<'_, 'a>>,
         cache: Option<Field<'_, 'a>>,
     ) -> Result<Message<'a>, Error> {
@@ -118,7 +151,7 @@ impl Reader {
         self.content(&content, &mut parts)?;
         mark(&mut parts, cache)?;
         let (id, _) = signed_id::split(id);
-        Ok(Message { role: Role::User, parts: vec![Part::ToolResult { id, parts }], thoughts_by: None })
+        Ok(Message { role: Role::User, parts: vec![Part::ToolResult { id, parts, is_error }], thoughts_by: None })
     }
 
     fn content<'a>(&mut self, content: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
@@ -135,8 +168,19 @@ impl Reader {
     }
 
     fn part<'a>(&mut self, part: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        const NAMES: [&str; 7] = ["type", "text", "cache_control", "image_url", "input_audio", "file", "refusal"];
-        let [kind, text, cache, image, audio, file, refusal] = part.pick(NAMES)?;
+        const NAMES: [&str; 9] = [
+            "type",
+            "text",
+            "cache_control",
+            "image_url",
+            "input_audio",
+            "file",
+            "refusal",
+            "document_url",
+            "citations",
+        ];
+        let [kind, text, cache, image, audio, file, refusal, document, citations] =
+            part.members(NAMES, |name| self.lose_in("content[]", name))?;
         let kind = kind.ok_or_else(|| part.missing("type"))?;
         let word = kind.text()?;
         let read = match &*word.decode() {
@@ -146,72 +190,134 @@ impl Reader {
             }
             "image_url" => {
                 let image = image.ok_or_else(|| part.missing("image_url"))?;
-                // OpenAI takes the URL itself in its place too.
-                if image.value.kind() == Kind::String {
-                    Part::Image(media(&image)?)
-                } else {
-                    let [url] = image.pick(["url"])?;
-                    Part::Image(media(&url.ok_or_else(|| image.missing("url"))?)?)
-                }
+                Part::Image(self.address("content[].image_url", &image)?)
             }
-            "input_audio" => {
-                let audio = audio.ok_or_else(|| part.missing("input_audio"))?;
-                let [data, format] = audio.pick(["data", "format"])?;
-                let format = format.ok_or_else(|| audio.missing("format"))?.text()?;
-                let data = data.ok_or_else(|| audio.missing("data"))?.text()?;
-                let media_type = Str::join(&[Str::plain("audio"), format], &Str::plain("/"));
-                Part::Audio(Media::Base64 { media_type, data })
+            "input_audio" => Part::Audio(self.audio(&audio.ok_or_else(|| part.missing("input_audio"))?)?),
+            "file" => self.document(&file.ok_or_else(|| part.missing("file"))?, citations)?,
+            // Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna
+            "document_url" => {
+                let document = document.ok_or_else(|| part.missing("document_url"))?;
+                let media = self.address("content[].document_url", &document)?;
+                Part::Document { media, name: None, cited: is_cited(citations)? }
             }
-            "file" => document(&file.ok_or_else(|| part.missing("file"))?)?,
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
             _ => {
-                let known = ["text", "image_url", "input_audio", "file", "refusal"];
+                let known = ["text", "image_url", "input_audio", "file", "refusal", "document_url"];
                 return Err(kind.unknown(&word, &known));
             }
         };
-        if cache.is_some() {
-            self.lose("content[].cache_control");
+        for (is_said, name) in [
+            (cache.is_some(), "cache_control"),
+            (citations.is_some() && !matches!(read, Part::Document { .. }), "citations"),
+        ] {
+            if is_said {
+                self.lose_in("content[]", name);
+            }
         }
         Ok(read)
     }
 
+    /// `{"url": ...}`, or the URL itself in its place, which OpenAI takes too.
+    fn address<'a>(&mut self, place: &str, field: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+        if field.value.kind() == Kind::String {
+            return media(field);
+        }
+        let [url, detail] = field.members(["url", "detail"], |name| self.lose_in(place, name))?;
+        // How closely an image is to be looked at: "auto" is what it is without being said.
+        if detail.is_some_and(|detail| detail.value.as_str().is_none_or(|word| word != "auto")) {
+            self.lose_in(place, "detail");
+        }
+        media(&url.ok_or_else(|| field.missing("url"))?)
+    }
+
+    /// `{"data": ..., "format": "wav"}`, or an address as Mistral takes it.
+    fn audio<'a>(&mut self, audio: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+        if audio.value.kind() == Kind::String {
+            return media(audio);
+        }
+        let [data, format] = audio.members(["data", "format"], |name| self.lose_in("content[].input_audio", name))?;
+        let format = format.ok_or_else(|| audio.missing("format"))?.text()?;
+        let data = data.ok_or_else(|| audio.missing("data"))?.text()?;
+        Ok(Media::Base64 { media_type: Str::join(&[Str::plain("audio"), format], &Str::plain("/")), data })
+    }
+
+    /// A file in the request, or at an address: `file_id` may be one for LiteLLM's clients.
+    fn document<'a>(&mut self, file: &Field<'_, 'a>, citations: Option<Field<'_, 'a>>) -> Result<Part<'a>, Error> {
+        const NAMES: [&str; 5] = ["file_data", "filename", "file_id", "file_url", "citations"];
+        let [data, name, id, url, own] = file.members(NAMES, |name| self.lose_in("content[].file", name))?;
+        let cited = is_cited(citations)? || is_cited(own)?;
+        let name = name.map(|name| name.text()).transpose()?;
+        let is_address = |id: &Field<'_, 'a>| id.value.as_str().is_some_and(|id| id.decode().contains("://"));
+        match (data.or(url).or(id.filter(is_address)), id) {
+            (Some(data), _) => Ok(Part::Document { media: media(&data)?, name, cited }),
+            (None, Some(id)) => {
+                Err(id.invalid("files uploaded beforehand cannot be used with this model; send file_data"))
+            }
+            (None, None) => Err(file.missing("file_data")),
+        }
+    }
+
+    fn tool_call<'a>(&mut self, call: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {
+        // Clients that gather a stream leave its numbers in.
+        const NAMES: [&str; 6] = ["id", "type", "function", "custom", "index", "extra_content"];
+        let [id, kind, body, custom, _, extra] = call.members(NAMES, |name| self.lose_in("tool_calls[]", name))?;
+        let id = id.ok_or_else(|| call.missing("id"))?.text()?;
+        let word = kind.map(|kind| kind.text()).transpose()?;
+        match (kind, word) {
+            (Some(_), Some(word)) if word == "custom" => {
+                let custom = custom.ok_or_else(|| call.missing("custom"))?;
+                return self.custom(id, &custom);
+            }
+            (Some(kind), Some(word)) if word != "function" => return Err(kind.unknown(&word, &["function", "custom"])),
+            _ => {}
+        }
+        let mut read = self.function(id, &body.ok_or_else(|| call.missing("function"))?)?;
+        // Where Google's own interface of this dialect has it:
+        // https://ai.google.dev/gemini-api/docs/thought-signatures#openai
+        let signature =
+            extra.and_then(|extra| extra.value.path(&["google", "thought_signature"])).and_then(Value::as_str);
+        if extra.is_some() && signature.is_none() {
+            self.lose_in("tool_calls[]", "extra_content");
+        }
+        read.signature = read.signature.or(signature);
+        Ok(read)
+    }
+
+    /// A call whose arguments are a text and no JSON. Only OpenAI has such; a model that reads of it sees `{"input": ...}`.
+    fn custom<'a>(&mut self, id: Str<'a>, body: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {
+        let [name, input] = body.members(["name", "input"], |name| self.lose_in("tool_calls[].custom", name))?;
+        let name = name.ok_or_else(|| body.missing("name"))?.text()?;
+        let input = input.ok_or_else(|| body.missing("input"))?.text()?;
+        let mut json = String::new();
+        Writer::new(&mut json).object(|w| w.field("input", &input));
+        Ok(ToolCall { id, name, arguments: Arguments::Text(Str::plain(&json).into_owned()), signature: None })
+    }
+
+    fn function<'a>(&mut self, id: Str<'a>, body: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {
+        let names = ["name", "arguments"];
+        let [name, arguments] = body.members(names, |name| self.lose_in("tool_calls[].function", name))?;
+        let name = name.ok_or_else(|| body.missing("name"))?.text()?;
+        let arguments = arguments.ok_or_else(|| body.missing("arguments"))?.text()?;
+        let (id, signature) = signed_id::split(id);
+        Ok(ToolCall { id, name, arguments: Arguments::Text(arguments), signature })
+    }
+
     fn lose(&mut self, name: &str) {
         if self.lost.len() < MAX_LOST && !self.lost.iter().any(|lost| lost == name) {
-            self.lost.push(name.to_owned());
+            self.lost.push(name.chars().take(64).collect());
         }
+    }
+
+    fn lose_in(&mut self, place: &str, name: &str) {
+        self.lose(&format!("{place}.{name}"));
     }
 }
 
-fn document<'a>(file: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-    let [data, name, id] = file.pick(["file_data", "filename", "file_id"])?;
-    match (data, id) {
-        (Some(data), _) => {
-            let name = name.map(|name| name.text()).transpose()?;
-            Ok(Part::Document { media: media(&data)?, name })
-        }
-        (None, Some(id)) => Err(id.invalid("files uploaded beforehand cannot be used with this model; send file_data")),
-        (None, None) => Err(file.missing("file_data")),
-    }
-}
-
-fn tool_call<'a>(call: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {
-    let [id, kind, body] = call.pick(["id", "type", "function"])?;
-    if let Some(kind) = kind {
-        let word = kind.text()?;
-        if word != "function" {
-            return Err(kind.unknown(&word, &["function"]));
-        }
-    }
-    let id = id.ok_or_else(|| call.missing("id"))?.text()?;
-    function(id, &body.ok_or_else(|| call.missing("function"))?)
-}
-
-fn function<'a>(id: Str<'a>, body: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {
-    let [name, arguments] = body.pick(["name", "arguments"])?;
-    let name = name.ok_or_else(|| body.missing("name"))?.text()?;
-    let arguments = arguments.ok_or_else(|| body.missing("arguments"))?.text()?;
-    let (id, signature) = signed_id::split(id);
-    Ok(ToolCall { id, name, arguments: Arguments::Text(arguments), signature })
+/// `{"enabled": true}`, Anthropic's word for it, with or around a file.
+fn is_cited(citations: Option<Field<'_, '_>>) -> Result<bool, Error> {
+    let Some(citations) = citations else { return Ok(false) };
+    let [enabled] = citations.pick(["enabled"])?;
+    enabled.map_or(Ok(false), |enabled| enabled.truth())
 }
 
 /// The id of the `number`th legacy call, so that the `function` message after it finds it.

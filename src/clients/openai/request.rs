@@ -2,7 +2,8 @@
 
 use super::field::{Field, coded};
 use super::message::Reader;
-use crate::chat::{Format, Reasoning, Request, Tool, ToolChoice};
+use super::tools::{self, Choice};
+use crate::chat::{Format, Reasoning, Request, ToolChoice};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str};
 
@@ -35,6 +36,8 @@ struct Read<'a> {
     max_completion_tokens: Option<u64>,
     safety_identifier: Option<Str<'a>>,
     function_call: Option<ToolChoice<'a>>,
+    /// The only tools that may be called.
+    allowed: Option<Vec<Str<'a>>>,
     thinking: Option<Reasoning<'a>>,
     reasoning: Option<Reasoning<'a>>,
     effort: Option<Reasoning<'a>>,
@@ -52,17 +55,21 @@ impl<'a> Read<'a> {
                 let lost = reader.lost.iter().map(|name| Str::plain(&format!("messages[].{name}")).into_owned());
                 request.others.extend(lost.map(|name| (name, field.value)));
             }
-            "tools" => request.tools.extend(tools(field)?),
-            "functions" => request.tools.extend(functions(field)?),
-            "tool_choice" => request.tool_choice = Some(tool_choice(field)?),
-            "function_call" => self.function_call = Some(function_call(field)?),
+            "tools" => tools::read(field, request)?,
+            "functions" => tools::functions(field, request)?,
+            "tool_choice" => {
+                let Choice { choice, allowed } = tools::choice(field)?;
+                (request.tool_choice, self.allowed) = (Some(choice), allowed);
+            }
+            "function_call" => self.function_call = Some(tools::function_call(field)?),
+            "web_search_options" => request.web_search = Some(tools::web_search(field, "web_search_options", request)?),
             "parallel_tool_calls" => request.parallel_tool_calls = Some(field.truth()?),
-            "response_format" => request.format = format(field)?,
-            "thinking" => match thinking(field)? {
+            "response_format" => request.format = format(field, request)?,
+            "thinking" => match thinking(field, request)? {
                 None => return Ok(false),
                 thinking => self.thinking = thinking,
             },
-            "reasoning" => self.reasoning = reasoning(field)?,
+            "reasoning" => self.reasoning = reasoning(field, request)?,
             "reasoning_effort" => self.effort = Some(effort(field)?),
             "max_tokens" => request.max_tokens = Some(field.count()?),
             "max_completion_tokens" => self.max_completion_tokens = Some(field.count()?),
@@ -88,77 +95,15 @@ impl<'a> Read<'a> {
         request.user = self.safety_identifier.or(request.user);
         request.tool_choice = request.tool_choice.or(self.function_call);
         request.reasoning = self.thinking.or(self.reasoning).or(self.effort);
+        if let Some(allowed) = self.allowed {
+            request.tools.retain(|tool| allowed.contains(&tool.name));
+        }
         Ok(request)
     }
 }
 
-fn tools<'a>(list: &Field<'_, 'a>) -> Result<Vec<Tool<'a>>, Error> {
-    let tool = |tool: Field<'_, 'a>| {
-        let [kind, body, cache] = tool.pick(["type", "function", "cache_control"])?;
-        let kind = kind.ok_or_else(|| tool.missing("type"))?;
-        let word = kind.text()?;
-        if word != "function" {
-            return Err(kind.unknown(&word, &["function"]));
-        }
-        let read = function(&body.ok_or_else(|| tool.missing("function"))?)?;
-        let cache = cache.map(|cache| cache.object()).transpose()?;
-        Ok(Tool { cache: cache.or(read.cache), ..read })
-    };
-    list.elements()?.map(tool).collect()
-}
-
-fn functions<'a>(list: &Field<'_, 'a>) -> Result<Vec<Tool<'a>>, Error> {
-    list.elements()?.map(|body| function(&body)).collect()
-}
-
-fn function<'a>(body: &Field<'_, 'a>) -> Result<Tool<'a>, Error> {
-    const NAMES: [&str; 5] = ["name", "description", "parameters", "strict", "cache_control"];
-    let [name, description, parameters, strict, cache] = body.pick(NAMES)?;
-    Ok(Tool {
-        name: name.ok_or_else(|| body.missing("name"))?.text()?,
-        description: description.map(|text| text.text()).transpose()?,
-        parameters: parameters.map(|schema| schema.object()).transpose()?,
-        strict: strict.map(|strict| strict.truth()).transpose()?,
-        cache: cache.map(|cache| cache.object()).transpose()?,
-    })
-}
-
-fn tool_choice<'a>(choice: &Field<'_, 'a>) -> Result<ToolChoice<'a>, Error> {
-    if choice.value.kind() == Kind::String {
-        let word = choice.text()?;
-        return match &*word.decode() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => Err(choice.unknown(&word, &["none", "auto", "required"])),
-        };
-    }
-    let [kind, body] = choice.pick(["type", "function"])?;
-    let kind = kind.ok_or_else(|| choice.missing("type"))?;
-    let word = kind.text()?;
-    if word != "function" {
-        return Err(kind.unknown(&word, &["function"]));
-    }
-    named(&body.ok_or_else(|| choice.missing("function"))?)
-}
-
-/// The legacy form of `tool_choice`.
-fn function_call<'a>(choice: &Field<'_, 'a>) -> Result<ToolChoice<'a>, Error> {
-    match choice.value.as_str() {
-        Some(word) if word == "auto" => Ok(ToolChoice::Auto),
-        Some(word) if word == "none" => Ok(ToolChoice::None),
-        Some(word) => Err(choice.unknown(&word, &["none", "auto"])),
-        None => named(choice),
-    }
-}
-
-fn named<'a>(body: &Field<'_, 'a>) -> Result<ToolChoice<'a>, Error> {
-    let [name] = body.pick(["name"])?;
-    Ok(ToolChoice::Tool(name.ok_or_else(|| body.missing("name"))?.text()?))
-}
-
-fn format<'a>(format: &Field<'_, 'a>) -> Result<Option<Format<'a>>, Error> {
-    let [kind, body] = format.pick(["type", "json_schema"])?;
+fn format<'a>(format: &Field<'_, 'a>, request: &mut Request<'a>) -> Result<Option<Format<'a>>, Error> {
+    let [kind, body] = tools::known(format, ["type", "json_schema"], "response_format", request)?;
     let kind = kind.ok_or_else(|| format.missing("type"))?;
     let word = kind.text()?;
     match &*word.decode() {
@@ -166,9 +111,12 @@ fn format<'a>(format: &Field<'_, 'a>) -> Result<Option<Format<'a>>, Error> {
         "json_object" => Ok(Some(Format::JsonObject)),
         "json_schema" => {
             let body = body.ok_or_else(|| format.missing("json_schema"))?;
-            let [name, schema, strict] = body.pick(["name", "schema", "strict"])?;
+            let names = ["name", "schema", "strict", "description"];
+            let [name, schema, strict, description] =
+                tools::known(&body, names, "response_format.json_schema", request)?;
             Ok(Some(Format::JsonSchema {
                 name: name.ok_or_else(|| body.missing("name"))?.text()?,
+                description: description.map(|text| text.text()).transpose()?,
                 schema: schema.ok_or_else(|| body.missing("schema"))?.object()?,
                 strict: strict.map(|strict| strict.truth()).transpose()?.unwrap_or_default(),
             }))
@@ -179,8 +127,8 @@ fn format<'a>(format: &Field<'_, 'a>) -> Result<Option<Format<'a>>, Error> {
 
 /// Anthropic's member, as LiteLLM's clients send it: `{"type": "enabled", "budget_tokens": 1024}`. `None`: its other
 /// forms, which only Anthropic knows.
-fn thinking<'a>(field: &Field<'_, 'a>) -> Result<Option<Reasoning<'a>>, Error> {
-    let [kind, budget] = field.pick(["type", "budget_tokens"])?;
+fn thinking<'a>(field: &Field<'_, 'a>, request: &mut Request<'a>) -> Result<Option<Reasoning<'a>>, Error> {
+    let [kind, budget] = tools::known(field, ["type", "budget_tokens"], "thinking", request)?;
     let kind = kind.ok_or_else(|| field.missing("type"))?.text()?;
     match &*kind.decode() {
         "enabled" => Ok(Some(Reasoning::Budget(budget.ok_or_else(|| field.missing("budget_tokens"))?.count()?))),
@@ -191,8 +139,8 @@ fn thinking<'a>(field: &Field<'_, 'a>) -> Result<Option<Reasoning<'a>>, Error> {
 
 /// OpenRouter's member: `{"effort": "high"}`, `{"max_tokens": 1024}` or `{"enabled": true}`.
 /// <https://openrouter.ai/docs/use-cases/reasoning-tokens>
-fn reasoning<'a>(field: &Field<'_, 'a>) -> Result<Option<Reasoning<'a>>, Error> {
-    let [word, budget, enabled] = field.pick(["effort", "max_tokens", "enabled"])?;
+fn reasoning<'a>(field: &Field<'_, 'a>, request: &mut Request<'a>) -> Result<Option<Reasoning<'a>>, Error> {
+    let [word, budget, enabled] = tools::known(field, ["effort", "max_tokens", "enabled"], "reasoning", request)?;
     match (budget, word, enabled) {
         (Some(budget), _, _) => budget.count().map(Reasoning::Budget).map(Some),
         (None, Some(word), _) => effort(&word).map(Some),

@@ -1,6 +1,7 @@
 //! Writing a streamed answer.
 
 use super::answer::{finish_reason, write_usage};
+use super::{citations, logprobs, produced};
 use crate::chat::{Delta, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
@@ -35,6 +36,8 @@ struct Choice {
     /// Whether a chunk of it went out.
     begun: bool,
     called: bool,
+    /// Images so far.
+    images: u64,
     /// Calls of which no argument came yet.
     bare: Vec<u32>,
 }
@@ -125,8 +128,13 @@ fn write_chunk(frame: (&str, &str, &str), choice: &mut Choice, delta: &Delta<'_>
                 choice.begun = true;
                 w.field("role", "assistant");
             }
-            write_delta(delta, thoughts, w);
+            write_delta(delta, thoughts, choice.images, w);
         });
+        match delta {
+            Delta::Logprobs(tokens) => logprobs::write(tokens, w),
+            Delta::Image(_) => choice.images += 1,
+            _ => {}
+        }
         match delta {
             Delta::Finish(finish) => {
                 w.field("finish_reason", finish_reason(finish, choice.called));
@@ -138,7 +146,7 @@ fn write_chunk(frame: (&str, &str, &str), choice: &mut Choice, delta: &Delta<'_>
     out.push_str(tail);
 }
 
-fn write_delta(delta: &Delta<'_>, thoughts: &str, w: &mut Writer<'_>) {
+fn write_delta(delta: &Delta<'_>, thoughts: &str, images: u64, w: &mut Writer<'_>) {
     match delta {
         Delta::Text(text) => w.field("content", text),
         Delta::Refusal(text) => w.field("refusal", text),
@@ -163,7 +171,10 @@ fn write_delta(delta: &Delta<'_>, thoughts: &str, w: &mut Writer<'_>) {
         Delta::ToolArguments { call, json } => {
             write_call(w, *call, |w| w.name("function").object(|w| w.field("arguments", json)));
         }
-        Delta::Start(_) | Delta::Finish(_) | Delta::Usage(_) | Delta::KeepAlive => {}
+        Delta::Citation(citation) => citations::write(core::iter::once(citation), w),
+        Delta::Image(image) => produced::images(core::iter::once(image), images, w),
+        Delta::Audio(sound) => produced::audio_delta(sound, w),
+        Delta::Start(_) | Delta::Finish(_) | Delta::Usage(_) | Delta::KeepAlive | Delta::Logprobs(_) => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operator's file: read, checked, every mistake told with its line.
 
+mod keys;
 mod shape;
 pub mod yaml;
 
@@ -10,6 +11,7 @@ use std::path::Path;
 use model_gateway::config::{Config, File, Mistake};
 use serde_json::Value;
 
+pub use self::keys::KeysFile;
 use self::shape::Shape;
 use self::yaml::Data;
 
@@ -24,11 +26,23 @@ pub struct Loaded {
     lines: BTreeMap<String, usize>,
 }
 
-/// All that is wrong with a file, in the order of its lines.
+/// All that is wrong with a file, and the one of keys beside it, in the order of their lines.
 #[derive(Debug)]
 pub struct Mistakes {
+    mistakes: Vec<(Place, Mistake)>,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
     name: String,
-    mistakes: Vec<(usize, Mistake)>,
+    line: usize,
+}
+
+impl Place {
+    fn new(name: &str, line: usize) -> Self {
+        Self { name: name.to_owned(), line }
+    }
 }
 
 /// Reads and checks the file at `path`.
@@ -56,22 +70,41 @@ pub fn check(name: &str, text: &str) -> Result<Loaded, Mistakes> {
     }
     let schema = schema();
     let (shape, value) = Shape::check(&node, &schema);
-    let mut mistakes = shape.mistakes.clone();
-    match serde_json::from_value::<File>(value) {
-        Ok(file) => match Config::check(&file) {
-            Ok(config) if mistakes.is_empty() => {
-                return Ok(Loaded { file, config, name: name.to_owned(), lines: shape.lines });
+    let at = |line| Place::new(name, line);
+    let mut mistakes: Vec<_> = shape.mistakes.iter().map(|(line, mistake)| (at(*line), mistake.clone())).collect();
+    let mut file = match serde_json::from_value::<File>(value) {
+        Ok(file) => file,
+        Err(error) => {
+            mistakes.push((at(1), Mistake { path: String::new(), message: error.to_string() }));
+            return Err(Mistakes::sorted(mistakes));
+        }
+    };
+    let before = file.keys.as_ref().map_or(0, Vec::len);
+    let mut more = None;
+    if let Some(keys_file) = &file.keys_file {
+        match KeysFile::read(&KeysFile::path(Path::new(name), keys_file)) {
+            Ok(found) => {
+                file.keys.get_or_insert_default().extend(found.keys.iter().cloned());
+                more = Some(found);
             }
-            Ok(_) => {}
-            Err(found) => {
-                // What stands in the place of a mistake is none itself.
-                let own = found.into_iter().filter(|mistake| !shape.is_set_aside(&mistake.path));
-                mistakes.extend(own.map(|mistake| (shape.line(&mistake.path), mistake)));
-            }
-        },
-        Err(error) => mistakes.push((1, Mistake { path: String::new(), message: error.to_string() })),
+            Err(found) => mistakes.extend(found.mistakes),
+        }
     }
-    Err(Mistakes::sorted(name, mistakes))
+    match Config::check(&file) {
+        Ok(config) if mistakes.is_empty() => {
+            return Ok(Loaded { file, config, name: name.to_owned(), lines: shape.lines });
+        }
+        Ok(_) => {}
+        Err(found) => {
+            // What stands in the place of a mistake is none itself.
+            let own = found.into_iter().filter(|mistake| !shape.is_set_aside(&mistake.path));
+            mistakes.extend(own.map(|mistake| {
+                let elsewhere = more.as_ref().and_then(|more| more.own(&mistake, before));
+                elsewhere.unwrap_or_else(|| (at(shape.line(&mistake.path)), mistake))
+            }));
+        }
+    }
+    Err(Mistakes::sorted(mistakes))
 }
 
 /// The JSON Schema of the operator's file.
@@ -87,7 +120,9 @@ impl Loaded {
     pub fn of(name: &str, file: File) -> Result<Self, Mistakes> {
         match Config::check(&file) {
             Ok(config) => Ok(Self { file, config, name: name.to_owned(), lines: BTreeMap::new() }),
-            Err(mistakes) => Err(Mistakes::sorted(name, mistakes.into_iter().map(|mistake| (1, mistake)).collect())),
+            Err(mistakes) => {
+                Err(Mistakes::sorted(mistakes.into_iter().map(|mistake| (Place::new(name, 1), mistake)).collect()))
+            }
         }
     }
 
@@ -107,32 +142,32 @@ impl Loaded {
                 Some(_) => continue,
             };
             let message = format!("the environment variable {variable} {what}; set it, or leave the key out");
-            mistakes.push((line, Mistake { path, message }));
+            mistakes.push((Place::new(&self.name, line), Mistake { path, message }));
         }
-        if mistakes.is_empty() { Ok(()) } else { Err(Mistakes::sorted(&self.name, mistakes)) }
+        if mistakes.is_empty() { Ok(()) } else { Err(Mistakes::sorted(mistakes)) }
     }
 }
 
 impl Mistakes {
     fn one(name: &str, line: usize, message: impl Into<String>) -> Self {
-        Self::sorted(name, vec![(line, Mistake { path: String::new(), message: message.into() })])
+        Self::sorted(vec![(Place::new(name, line), Mistake { path: String::new(), message: message.into() })])
     }
 
-    fn sorted(name: &str, mut mistakes: Vec<(usize, Mistake)>) -> Self {
-        mistakes.sort_by_key(|(line, _)| *line);
-        Self { name: name.to_owned(), mistakes }
+    fn sorted(mut mistakes: Vec<(Place, Mistake)>) -> Self {
+        mistakes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self { mistakes }
     }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (line, Mistake { path, message })) in self.mistakes.iter().enumerate() {
+        for (index, (Place { name, line }, Mistake { path, message })) in self.mistakes.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
             match path.as_str() {
-                "" => write!(f, "{}:{line}: {message}", self.name)?,
-                path => write!(f, "{}:{line}: {path}: {message}", self.name)?,
+                "" => write!(f, "{name}:{line}: {message}")?,
+                path => write!(f, "{name}:{line}: {path}: {message}")?,
             }
         }
         Ok(())
@@ -195,6 +230,53 @@ mod tests {
             ],
         );
         mistakes("models: { m: { targets: [{ provider: a }] } }\n", &["1: providers: no provider"]);
+    }
+
+    #[test]
+    fn a_word_is_one_of_those_that_there_are() {
+        let text = |strategy: &str| {
+            format!(
+                "providers: {{ a: {{ kind: openai }} }}\nmodels:\n  m: {{ strategy: {strategy}, targets: [{{ provider: a }}] }}\n"
+            )
+        };
+        for strategy in ["weighted", "latency", "least_busy", "sticky"] {
+            mistakes(&text(strategy), &[]);
+        }
+        mistakes(&text("least-busy"), &["3: models.m.strategy: did you mean `least_busy`"]);
+        mistakes(&text("fastest"), &["3: models.m.strategy: unknown strategy `fastest`; there are: weighted, latency"]);
+        mistakes(&text("7"), &["3: models.m.strategy: put it in quotes"]);
+    }
+
+    #[test]
+    fn parameters_may_have_any_value() {
+        let text = "providers: { a: { kind: openai } }\nmodels:\n  m:\n    targets:\n      - provider: a\n        set: { top_k: 5, x: [1.5, { y: ~ }] }\n";
+        let loaded = check("f", text).unwrap();
+        let set = &loaded.file.models["m"].targets[0].set;
+        assert_eq!(serde_json::to_string(set).unwrap(), r#"{"top_k":5,"x":[1.5,{"y":null}]}"#);
+    }
+
+    #[test]
+    fn rules_are_read_and_their_mistakes_have_lines() {
+        let models = "providers: { a: { kind: openai } }\nmodels: { m: { targets: [{ provider: a }] } }\n";
+        let good = "rules:\n  - when:\n      header: { x-tier: { in: [free, 2, true] } }\n      parameter: { temperature: { gt: 1.5 }, user: u }\n      not: { model: x* }\n    use: m\n    share: 0.5\n";
+        let loaded = check("f", &format!("{models}{good}")).unwrap();
+        assert_eq!(loaded.config.rules.len(), 1);
+        let written = serde_json::to_string(&loaded.file.rules).unwrap();
+        assert!(written.contains(r#""in":["free",2,true]"#) && written.contains(r#""gt":1.5"#), "{written}");
+        mistakes(
+            &format!(
+                "{models}rules:\n  - when:\n      header: {{ a: {{ prefx: x }}, b: [c], c: {{ zzzzzzzzz: 1 }} }}\n      prompt_tokens: {{ gt: lots }}\n      stream: 1\n    use: n\n  - share: much\n    targets: [{{ provider: a, model: x }}]\n"
+            ),
+            &[
+                "5: rules[0].when.header.a.prefx: did you mean `prefix`",
+                "5: rules[0].when.header.b: expected a value, or operators",
+                "5: rules[0].when.header.c.zzzzzzzzz: unknown key",
+                "6: rules[0].when.prompt_tokens.gt: expected a number, found text",
+                "7: rules[0].when.stream: expected true or false",
+                "8: rules[0].use: unknown model `n`",
+                "9: rules[1].share: expected a number, found text",
+            ],
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whether a document has the members that its JSON Schema says, and what is left of it without those that it does not.
 //!
 //! Only what schemars makes of [`File`](model_gateway::config::File) is understood: `$ref`, `anyOf` of something and
-//! null, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
+//! null, `true`, `oneOf` some words, `type`, `properties`, `required`, `additionalProperties`, `items`, `minimum`, `format: uint32`. The members'
 //! own rules (patterns, enumerations) are left to the types that read them and to
 //! [`Config::check`](model_gateway::config::Config::check), which find better words.
 
@@ -24,6 +24,19 @@ pub struct Shape<'s> {
     set_aside: BTreeSet<String>,
 }
 
+/// The line that `lines` has for `path`, or for the nearest thing above it.
+pub fn line(lines: &BTreeMap<String, usize>, mut path: &str) -> usize {
+    loop {
+        if let Some(line) = lines.get(path) {
+            return *line;
+        }
+        match path.rfind(['.', '[']) {
+            Some(end) => path = path.get(..end).unwrap_or_default(),
+            None => return 1,
+        }
+    }
+}
+
 impl<'s> Shape<'s> {
     /// Holds `node` against `schema`; the value is what is left of it.
     pub fn check(node: &Node, schema: &'s Value) -> (Self, Value) {
@@ -33,16 +46,8 @@ impl<'s> Shape<'s> {
     }
 
     /// The line of `path`, or of the nearest thing above it.
-    pub fn line(&self, mut path: &str) -> usize {
-        loop {
-            if let Some(line) = self.lines.get(path) {
-                return *line;
-            }
-            match path.rfind(['.', '[']) {
-                Some(end) => path = path.get(..end).unwrap_or_default(),
-                None => return 1,
-            }
-        }
+    pub fn line(&self, path: &str) -> usize {
+        line(&self.lines, path)
     }
 
     /// Whether what stands at `path` was put there in place of a mistake.
@@ -56,17 +61,21 @@ impl<'s> Shape<'s> {
     fn value(&mut self, node: &Node, line: usize, schema: &'s Value, path: &str) -> Option<Value> {
         self.lines.entry(path.to_owned()).or_insert(line);
         let schema = self.resolve(schema);
+        if *schema == Value::Bool(true) {
+            return Some(node.to_json());
+        }
         let found = match &node.data {
             Data::Map(members) if allows(schema, "object") => return Some(self.map(members, node, schema, path)),
             Data::List(items) if allows(schema, "array") => return Some(self.list(items, schema, path)),
             Data::Text(text) if allows(schema, "string") => return self.text(text, line, schema, path),
             Data::Integer(number) if allows(schema, "integer") => return self.integer(*number, line, schema, path),
+            Data::Integer(_) | Data::Float(_) if allows(schema, "number") => return Some(node.to_json()),
             Data::Bool(value) if allows(schema, "boolean") => return Some(Value::from(*value)),
             Data::Null if allows(schema, "null") => return Some(Value::Null),
             Data::Map(_) => "a mapping",
             Data::List(_) => "a list",
             Data::Text(_) => "text",
-            Data::Integer(_) | Data::Float => "a number",
+            Data::Integer(_) | Data::Float(_) => "a number",
             Data::Bool(_) => "true or false",
             Data::Null => "nothing",
         };
@@ -77,7 +86,7 @@ impl<'s> Shape<'s> {
 
     fn map(&mut self, members: &[Member], node: &Node, schema: &'s Value, path: &str) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let others = schema.get("additionalProperties").filter(|schema| schema.is_object());
+        let others = schema.get("additionalProperties").filter(|schema| **schema != Value::Bool(false));
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mut kept = Map::new();
@@ -111,6 +120,10 @@ impl<'s> Shape<'s> {
             if let Some(value) = value.or_else(|| (!optional).then(|| self.neutral(schema))) {
                 kept.insert(name.to_owned(), value);
             }
+        }
+        if title(schema) == "Test" && kept.is_empty() && !members.is_empty() {
+            // Its operators were told of; that none is left is no other mistake.
+            self.set_aside.insert(path.to_owned());
         }
         for name in required {
             if let (false, Some(schema)) = (kept.contains_key(name), properties.and_then(|all| all.get(name))) {
@@ -153,10 +166,12 @@ impl<'s> Shape<'s> {
     }
 
     fn text(&mut self, text: &str, line: usize, schema: &Value, path: &str) -> Option<Value> {
+        let words = words(schema);
         let reason = match title(schema) {
-            "Duration" => text.parse::<Duration>().err(),
-            "Bytes" => text.parse::<Bytes>().err(),
-            _ => None,
+            "Duration" => text.parse::<Duration>().err().map(str::to_owned),
+            "Bytes" => text.parse::<Bytes>().err().map(str::to_owned),
+            _ if words.is_empty() || words.contains(&text) => None,
+            _ => Some(unknown(path.rsplit('.').next().unwrap_or(path), text, words.into_iter())),
         };
         if let Some(reason) = reason {
             self.mistake(line, path, reason);
@@ -199,9 +214,9 @@ impl<'s> Shape<'s> {
         }
         match () {
             () if allows(schema, "array") => Value::Array(Vec::new()),
-            () if allows(schema, "integer") => 1.into(),
+            () if allows(schema, "integer") || allows(schema, "number") => 1.into(),
             () if allows(schema, "boolean") => false.into(),
-            () => "".into(),
+            () => words(schema).first().copied().unwrap_or_default().into(),
         }
     }
 
@@ -215,11 +230,13 @@ fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
     match (title(schema), found) {
         ("Duration", _) => ("a duration such as `500ms`, `3s` or `5m`", ""),
         ("ApiKey", _) => ("`${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3 }`", ""),
+        ("Secret", _) => ("`${NAME}` of an environment variable, or `{ file: PATH }`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
+        ("Test", _) => ("a value, or operators such as `{ in: [a, b] }`", ""),
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")
         }
-        (_, Data::Integer(_) | Data::Float | Data::Bool(_)) if allows(schema, "string") => {
+        (_, Data::Integer(_) | Data::Float(_) | Data::Bool(_)) if allows(schema, "string") => {
             ("text", "; put it in quotes")
         }
         (_, Data::Map(_) | Data::Text(_)) if allows(schema, "array") => ("a list", "; begin each item with `- `"),
@@ -232,14 +249,22 @@ fn name(schema: &Value) -> &'static str {
         ("object", "a mapping"),
         ("array", "a list"),
         ("integer", "a whole number"),
+        ("number", "a number"),
         ("boolean", "true or false"),
         ("string", "text"),
     ];
     NAMES.iter().find(|(kind, _)| allows(schema, kind)).map_or("something else", |(_, name)| name)
 }
 
+/// The words that there are to choose from; none if `schema` is of something else.
+fn words(schema: &Value) -> Vec<&str> {
+    let words = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    words.filter_map(|word| word.get("const")?.as_str()).collect()
+}
+
 fn allows(schema: &Value, kind: &str) -> bool {
     match schema.get("type") {
+        None => kind == "string" && !words(schema).is_empty(),
         Some(Value::String(only)) => only == kind,
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
         _ => false,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScanError, StrInput};
+use serde_json::Value;
 
 /// A part of the document.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub enum Data {
     Bool(bool),
     /// A whole number.
     Integer(i64),
-    /// Any other number; no member of the file is one.
-    Float,
+    /// Any other number.
+    Float(f64),
     /// Text.
     Text(String),
     /// A sequence.
@@ -150,6 +151,19 @@ impl<'t> Builder<'t> {
 }
 
 impl Node {
+    /// As JSON, where anything goes. Of members with the same name the last one counts.
+    pub fn to_json(&self) -> Value {
+        match &self.data {
+            Data::Null => Value::Null,
+            Data::Bool(value) => (*value).into(),
+            Data::Integer(value) => (*value).into(),
+            Data::Float(value) => (*value).into(),
+            Data::Text(text) => text.as_str().into(),
+            Data::List(items) => items.iter().map(Self::to_json).collect(),
+            Data::Map(members) => members.iter().map(|it| (it.name.clone(), it.value.to_json())).collect(),
+        }
+    }
+
     fn size(&self) -> usize {
         match &self.data {
             Data::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
@@ -164,7 +178,7 @@ fn data(scalar: Scalar<'_>) -> Data {
         Scalar::Null => Data::Null,
         Scalar::Boolean(value) => Data::Bool(value),
         Scalar::Integer(value) => Data::Integer(value),
-        Scalar::FloatingPoint(_) => Data::Float,
+        Scalar::FloatingPoint(value) => Data::Float(value.into_inner()),
         Scalar::String(text) => Data::Text(text.into_owned()),
     }
 }
@@ -185,31 +199,15 @@ const MAX_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    use super::{Data, Node, parse};
-
-    impl Node {
-        pub fn to_json(&self) -> Value {
-            match &self.data {
-                Data::Null => Value::Null,
-                Data::Bool(value) => json!(value),
-                Data::Integer(value) => json!(value),
-                Data::Float => json!("a number"),
-                Data::Text(text) => json!(text),
-                Data::List(items) => items.iter().map(Self::to_json).collect(),
-                Data::Map(members) => {
-                    Value::Object(members.iter().map(|m| (m.name.clone(), m.value.to_json())).collect())
-                }
-            }
-        }
-    }
+    use super::parse;
 
     #[test]
     fn scalars_are_those_of_yaml_1_2() {
         let text = "{a: off, b: 010, c: 0x1f, d: 2024-10-21, e: ~, f: , g: 'true', h: True, i: 1.5, 3: j, k: !!str 7}";
         let expected = json!({
-            "a": "off", "b": 10, "c": 31, "d": "2024-10-21", "e": null, "f": null, "g": "true", "h": true, "i": "a number",
+            "a": "off", "b": 10, "c": 31, "d": "2024-10-21", "e": null, "f": null, "g": "true", "h": true, "i": 1.5,
             "3": "j", "k": "7"
         });
         assert_eq!(parse(text).unwrap().to_json(), expected);

@@ -1,39 +1,68 @@
-//! Anthropic's messages.
+//! Anthropic's messages, at Anthropic and on Vertex AI.
+//!
+//! <https://docs.claude.com/en/api/messages>, <https://docs.claude.com/en/api/claude-on-vertex-ai>
 
 mod content;
 mod request;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use serde_json::{Value, json};
 
-use super::dialect::{Call, Dialect, Event, Fault, Operation};
+use super::clock::rfc3339;
+use super::dialect::{Call, Dialect, Event, Fault, Operation, bearer, decoded, key};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
-use super::random::{BASE62, BASE64, hash, letters, mix, nth};
+use super::random::{BASE62, BASE64, hash, is_sealed, letters, mix, nth, sealed};
 
 /// The dialect.
-pub struct Anthropic;
+pub struct Anthropic {
+    vertex: bool,
+}
+
+impl Anthropic {
+    /// Anthropic's own.
+    pub const OWN: Self = Self { vertex: false };
+    /// Vertex AI's: a token, the model in the path, the version in the body.
+    pub const VERTEX: Self = Self { vertex: true };
+}
 
 impl Dialect for Anthropic {
     fn name(&self) -> &'static str {
-        "anthropic"
+        if self.vertex { "vertex-anthropic" } else { "anthropic" }
     }
 
     fn operation(&self, method: &Method, path: &str) -> Option<Operation> {
-        (*method == Method::POST && path.ends_with("/v1/messages")).then_some(Operation::Chat)
+        let ours = if self.vertex {
+            path.contains(PUBLISHER) && (path.ends_with(":rawPredict") || path.ends_with(":streamRawPredict"))
+        } else {
+            path.ends_with("/v1/messages")
+        };
+        (*method == Method::POST && ours).then_some(Operation::Chat)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Fault> {
-        match headers.get("x-api-key").and_then(|value| value.to_str().ok()) {
-            None | Some("") => Err(Fault::NoKey),
-            Some("bad-key") => Err(Fault::BadKey("bad-key".to_owned())),
-            Some(_) => Ok(()),
+    fn model<'c>(&self, call: &Call<'c>) -> Option<Cow<'c, str>> {
+        if !self.vertex {
+            return call.body.at("model").as_str().map(Cow::Borrowed);
         }
+        let (model, _) = call.path.split_once(PUBLISHER)?.1.rsplit_once(':')?;
+        Some(Cow::Owned(decoded(model)))
+    }
+
+    fn authenticate(&self, call: &Call<'_>) -> Result<(), Fault> {
+        if self.vertex {
+            return bearer(call.headers);
+        }
+        key(call.headers.get("x-api-key").and_then(|value| value.to_str().ok()))
     }
 
     fn read(&self, call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
+        if self.vertex {
+            return on_vertex(call, model);
+        }
         if !call.headers.contains_key("anthropic-version") {
             return Err(Fault::invalid("anthropic-version: header is required"));
         }
@@ -146,6 +175,25 @@ impl Dialect for Anthropic {
     }
 }
 
+/// A request to Vertex AI is one to Anthropic with a version in place of the model, and streams if both path and body say so.
+fn on_vertex(call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
+    let mut body = call.body.clone();
+    let version = body.as_object_mut().and_then(|body| body.shift_remove("anthropic_version"));
+    if version.is_none_or(|version| version != "vertex-2023-10-16") {
+        return Err(Fault::invalid("anthropic_version: Field required"));
+    }
+    if !body.at("model").is_null() {
+        return Err(Fault::invalid("model: Extra inputs are not permitted"));
+    }
+    if call.path.ends_with(":streamRawPredict") != (body.at("stream") == true) {
+        return Err(Fault::invalid("stream: the method and the body do not agree"));
+    }
+    body.put("model", model);
+    request::read(&body, model, call.headers.contains_key("anthropic-beta"))
+}
+
+const PUBLISHER: &str = "/publishers/anthropic/models/";
+
 /// A content block, whole and as it is streamed.
 struct Block {
     whole: Value,
@@ -227,13 +275,11 @@ fn signature(thought: &str) -> String {
 
 /// What stands in a redacted thinking block, and signs itself.
 fn redacted(seed: u64) -> String {
-    let nonce = letters(seed, 24, BASE64);
-    format!("Eroe{nonce}{}", letters(hash(&nonce), 32, BASE64))
+    sealed("Eroe", seed)
 }
 
 fn is_redacted(data: &str) -> bool {
-    let nonce = data.strip_prefix("Eroe").and_then(|rest| rest.split_at_checked(24));
-    nonce.is_some_and(|(nonce, signature)| signature == letters(hash(nonce), 32, BASE64))
+    is_sealed("Eroe", data)
 }
 
 fn stop_reason(finish: &Finish) -> &str {
@@ -315,19 +361,6 @@ fn explain(fault: &Fault) -> (u16, &'static str, String) {
     }
 }
 
-/// Howard Hinnant's `civil_from_days`: the year begins in March, so that a leap day is its last.
-fn rfc3339(seconds: u64) -> String {
-    let (days, clock) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = days / 146_097 * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3600, clock / 60 % 60, clock % 60)
-}
-
 /// Far from the tools of a message, whose ids are made from the same seed.
 const REQUEST: u64 = 1 << 32;
 
@@ -349,7 +382,7 @@ mod tests {
             assert_eq!(kind, format!("event: {}", data["type"].as_str().unwrap()));
             data
         };
-        (Anthropic.document(&prompt, &reply), Anthropic.events(&prompt, &reply).iter().map(data).collect())
+        (Anthropic::OWN.document(&prompt, &reply), Anthropic::OWN.events(&prompt, &reply).iter().map(data).collect())
     }
 
     /// The message that a client makes of a stream.
@@ -455,19 +488,12 @@ mod tests {
     #[test]
     fn errors_have_their_type() {
         let told = |fault| {
-            let (status, body) = Anthropic.error(&fault, "req_1");
+            let (status, body) = Anthropic::OWN.error(&fault, "req_1");
             (status, body["error"]["type"].clone())
         };
         assert_eq!(told(Fault::Status(529)), (529, json!("overloaded_error")));
         assert_eq!(told(Fault::Status(503)), (503, json!("api_error")));
         assert_eq!(told(Fault::Status(422)), (422, json!("invalid_request_error")));
         assert_eq!(told(Fault::NoKey), (401, json!("authentication_error")));
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(rfc3339(1_767_225_599), "2025-12-31T23:59:59Z");
     }
 }

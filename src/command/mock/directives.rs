@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 
+use super::dialect::decoded;
+
 /// The directives of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Directives {
@@ -81,7 +83,8 @@ impl Directives {
     pub fn merge(&mut self, source: &str) -> Result<(), String> {
         for pair in source.split('&').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, "1"));
-            let value = decode(value);
+            // `%26` is `&`; anything that is no such triple stands for itself.
+            let value = decoded(value);
             let Some((_, set)) = TABLE.iter().find(|(name, _)| *name == key) else {
                 return Err(format!("unknown mock directive '{key}'"));
             };
@@ -193,22 +196,6 @@ fn refusal(value: &str) -> Option<Refusal> {
         "quota" => Some(Refusal::Quota),
         _ => None,
     }
-}
-
-/// `%26` is `&`; anything that is no such triple stands for itself.
-fn decode(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let triple = (byte == b'%')
-            .then(|| after.split_at_checked(2))
-            .flatten()
-            .and_then(|(digits, after)| Some((u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?, after)));
-        let (byte, after) = triple.unwrap_or((byte, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 const MAX_KEEPALIVES: usize = 10_000;

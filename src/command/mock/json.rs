@@ -22,3 +22,15 @@ impl At for Value {
         }
     }
 }
+
+/// The first member of an object that is not among `known`.
+pub fn unknown<'v>(object: &'v Value, known: &[&str]) -> Option<&'v str> {
+    object.as_object()?.keys().map(String::as_str).find(|name| !known.contains(name))
+}
+
+/// Whether this is base64, without white space and with its padding.
+pub fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len().is_multiple_of(4) && text.len() - digits.len() < 3 && digits.bytes().all(is_digit)
+}

@@ -8,14 +8,20 @@
 //! [`model::Prompt`], the [`model`] makes a [`model::Reply`] of that, the dialect writes the reply as JSON or events, the
 //! [`plan`] bends it to the directives, and the [`playback`] sends it while the [`record`] watches.
 //!
-//! A new dialect is one file with an `impl Dialect` and one row of [`dialect::DIALECTS`].
+//! A new dialect is one file or folder with an `impl Dialect` and one row of [`dialect::DIALECTS`].
 
 mod anthropic;
+mod bedrock;
+mod clock;
+mod cohere;
 mod dialect;
 mod directives;
+mod embedding;
+mod gemini;
 mod instance;
 mod json;
 mod model;
+mod ollama;
 mod openai;
 mod plan;
 mod playback;

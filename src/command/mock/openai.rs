@@ -1,12 +1,17 @@
 //! OpenAI's chat completions, which most other providers speak too.
 
+mod azure;
+mod embeddings;
+mod mistral;
 mod request;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use serde_json::{Map, Value, json};
 
-use super::dialect::{Call, Dialect, Event, Fault, Operation};
+pub use self::azure::Azure;
+pub use self::mistral::Mistral;
+use super::dialect::{Call, Dialect, Event, Fault, Operation, bearer};
 use super::directives::Refusal;
 use super::json::At;
 use super::model::{self, Finish, Prompt, Reply, Thinking, Usage};
@@ -23,18 +28,14 @@ impl Dialect for OpenAi {
     fn operation(&self, method: &Method, path: &str) -> Option<Operation> {
         match *method {
             Method::POST if path.ends_with("/chat/completions") => Some(Operation::Chat),
+            Method::POST if path.ends_with("/embeddings") => Some(Operation::Embeddings),
             Method::GET if path.ends_with("/v1/models") => Some(Operation::Models),
             _ => None,
         }
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Fault> {
-        let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        match header.strip_prefix("Bearer ").map(str::trim) {
-            None | Some("") => Err(Fault::NoKey),
-            Some("bad-key") => Err(Fault::BadKey("bad-key".to_owned())),
-            Some(_) => Ok(()),
-        }
+    fn authenticate(&self, call: &Call<'_>) -> Result<(), Fault> {
+        bearer(call.headers)
     }
 
     fn read(&self, call: &Call<'_>, model: &str) -> Result<Prompt, Fault> {
@@ -86,6 +87,10 @@ impl Dialect for OpenAi {
         }
         chunks.events.push(Event { bytes: Bytes::from_static(b"data: [DONE]\n\n"), usage: None });
         chunks.events
+    }
+
+    fn embeddings(&self, call: &Call<'_>, model: &str) -> Result<(Value, Usage), Fault> {
+        embeddings::answer(call.body, model)
     }
 
     fn models(&self) -> Value {

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::dialect::{Call, Dialect, Event, Fault, Operation};
 use super::directives::Directives;
-use super::model::{Prompt, reply};
+use super::model::{Prompt, Usage, reply};
 use super::playback::{self, Step};
+use super::record::Flaw;
 
 /// What a server does with a request.
 pub struct Plan {
@@ -18,6 +19,9 @@ pub struct Plan {
     pub wait: Duration,
     pub act: Act,
     pub directives: Directives,
+    /// The model's name, without directives.
+    pub model: String,
+    pub stream: bool,
 }
 
 /// The end of it.
@@ -38,6 +42,9 @@ pub struct Response {
     /// The body's length, unless it is a stream.
     pub length: Option<u64>,
     pub steps: VecDeque<Step>,
+    /// The answer's id.
+    pub id: String,
+    pub flaw: Option<Flaw>,
 }
 
 /// A request and what its answer depends on besides.
@@ -46,6 +53,8 @@ pub struct Request<'r> {
     /// What it asks for, or why it cannot.
     pub asked: Result<Operation, Fault>,
     pub site: &'r str,
+    pub path: &'r str,
+    pub query: &'r str,
     pub headers: &'r HeaderMap,
     pub body: &'r [u8],
     /// Random: what the `rate` directive compares, and what identifiers are made from.
@@ -58,9 +67,9 @@ pub struct Request<'r> {
 pub fn plan(request: &Request<'_>) -> Plan {
     let parsed = serde_json::from_slice::<Value>(request.body);
     let body = parsed.as_ref().unwrap_or(&Value::Null);
-    let call = Call { headers: request.headers, body };
+    let call = Call { path: request.path, query: request.query, headers: request.headers, body };
     let model = request.dialect.model(&call).unwrap_or_default();
-    let (model, told) = model.split_once('?').map_or((model, None), |(model, told)| (model, Some(told)));
+    let (model, told) = model.split_once('?').map_or((&*model, None), |(model, told)| (model, Some(told)));
 
     let directives = match Directives::of(told, request.headers, request.site) {
         Ok(directives) if directives.fails(request.draw) => directives,
@@ -68,68 +77,91 @@ pub fn plan(request: &Request<'_>) -> Plan {
         Err(mistake) => {
             let directives = Directives::default();
             let act = Act::Respond(refused(request, &directives, &Fault::invalid(mistake)));
-            return Plan { wait: Duration::ZERO, act, directives };
+            return Plan { wait: Duration::ZERO, act, directives, model: model.to_owned(), stream: false };
         }
     };
     // A wrong request is refused even where a failure is asked for: else that would hide a mistake of the gateway.
-    let act = match asked(request, &call, parsed.is_ok(), model) {
+    let asked = asked(request, &call, parsed.is_ok(), model);
+    let stream = matches!(&asked, Ok(Asked::Chat(prompt)) if prompt.stream);
+    let act = match asked {
         Err(fault) => Act::Respond(refused(request, &directives, &fault)),
         Ok(_) if directives.hang => Act::Hang,
         Ok(_) if directives.reset => Act::Reset,
         Ok(_) if directives.close => Act::Close,
-        Ok(asked) => Act::Respond(respond(request, &directives, asked.as_ref())),
+        Ok(asked) => Act::Respond(respond(request, &directives, &asked)),
     };
-    Plan { wait: directives.first_byte, act, directives }
+    Plan { wait: directives.first_byte, act, directives, model: model.to_owned(), stream }
 }
 
-/// The prompt, or none if only the models are asked for.
-fn asked(request: &Request<'_>, call: &Call<'_>, parsed: bool, model: &str) -> Result<Option<Prompt>, Fault> {
+/// What a right request is about.
+enum Asked {
+    Chat(Box<Prompt>),
+    /// Embeddings, which are the answer.
+    Embeddings(Value, Usage),
+    Models,
+}
+
+fn asked(request: &Request<'_>, call: &Call<'_>, parsed: bool, model: &str) -> Result<Asked, Fault> {
     let operation = request.asked.clone()?;
-    request.dialect.authenticate(request.headers)?;
+    request.dialect.authenticate(call)?;
     match operation {
-        Operation::Models => Ok(None),
-        Operation::Chat if !parsed => {
+        Operation::Models => Ok(Asked::Models),
+        _ if !parsed => {
             Err(Fault::invalid("We could not parse the JSON body of your request. The body must be a JSON object."))
         }
-        Operation::Chat => request.dialect.read(call, model).map(Some),
+        Operation::Chat => request.dialect.read(call, model).map(|prompt| Asked::Chat(Box::new(prompt))),
+        Operation::Embeddings => {
+            request.dialect.embeddings(call, model).map(|(body, usage)| Asked::Embeddings(body, usage))
+        }
     }
 }
 
-fn respond(request: &Request<'_>, d: &Directives, prompt: Option<&Prompt>) -> Response {
+fn respond(request: &Request<'_>, d: &Directives, asked: &Asked) -> Response {
     let dialect = request.dialect;
     let fault = d.error.map(Fault::Refused).or(d.status.map(Fault::Status));
     if let (Some(fault), None) = (&fault, d.error_event) {
         return refused(request, d, fault);
     }
-    let stream = prompt.is_some_and(|prompt| prompt.stream);
+    let stream = matches!(asked, Asked::Chat(prompt) if prompt.stream);
     let event = |bytes: Bytes| Event { bytes, usage: None };
     let error = d.error_event.map(|_| fault.unwrap_or(Fault::Status(OVERLOADED)));
     let id = dialect.request_id(request.draw);
+    let mut flaw = (d.garbage || d.empty || error.is_some()).then_some(Flaw::Error);
+    // In events or in bytes.
+    let mut sent_whole = |length: usize| {
+        if d.end.is_some_and(|end| end < length) {
+            flaw = flaw.or(Some(Flaw::Cut));
+        }
+    };
     let (kind, length, steps) = if stream && !d.empty {
-        let events = match prompt {
+        let events = match asked {
             _ if d.garbage => vec![event(Bytes::from_static(GARBAGE_EVENT))],
-            Some(prompt) => dialect.events(prompt, &reply(prompt, d, request.draw, request.now)),
-            None => Vec::new(),
+            Asked::Chat(prompt) => dialect.events(prompt, &reply(prompt, d, request.draw, request.now)),
+            _ => Vec::new(),
         };
+        sent_whole(events.len());
         let error = error.map(|fault| event(dialect.error_event(&fault, &id)));
-        ("text/event-stream; charset=utf-8", None, playback::stream(events, error, dialect.keepalive(), d))
+        (dialect.stream_type(), None, playback::stream(events, error, dialect.keepalive(), d))
     } else {
-        let document = match (prompt, error) {
+        let document = match (asked, error) {
             _ if d.empty => event(Bytes::new()),
             _ if d.garbage => event(Bytes::from_static(GARBAGE)),
             (_, Some(fault)) => event(dialect.error(&fault, &id).1.to_string().into()),
-            (None, None) => event(dialect.models().to_string().into()),
-            (Some(prompt), None) => {
+            (Asked::Models, None) => event(dialect.models().to_string().into()),
+            (Asked::Embeddings(body, usage), None) => Event { bytes: body.to_string().into(), usage: Some(*usage) },
+            (Asked::Chat(prompt), None) => {
                 let reply = reply(prompt, d, request.draw, request.now);
-                Event { bytes: dialect.document(prompt, &reply).to_string().into(), usage: reply.usage }
+                let usage = reply.usage.map(|usage| dialect.told(usage));
+                Event { bytes: dialect.document(prompt, &reply).to_string().into(), usage }
             }
         };
+        sent_whole(document.bytes.len());
         let (steps, length) = playback::document(document, d);
-        (if stream { "text/event-stream; charset=utf-8" } else { "application/json" }, Some(length), steps)
+        (if stream { dialect.stream_type() } else { "application/json" }, Some(length), steps)
     };
     let mut headers = dialect.headers(&id, 200, request.now);
     headers.push(("content-type", kind.to_owned()));
-    Response { status: 200, headers, length, steps }
+    Response { status: 200, headers, length, steps, id, flaw }
 }
 
 fn refused(request: &Request<'_>, d: &Directives, fault: &Fault) -> Response {
@@ -139,11 +171,12 @@ fn refused(request: &Request<'_>, d: &Directives, fault: &Fault) -> Response {
     let status = if matches!(fault, Fault::Refused(_)) { d.status.unwrap_or(native) } else { native };
     let mut headers = request.dialect.headers(&id, status, request.now);
     headers.push(("content-type", "application/json".to_owned()));
+    headers.extend(request.dialect.error_headers(fault));
     headers.extend(d.retry_after.clone().map(|after| ("retry-after", after)));
     headers.extend(d.retry_after_ms.map(|after| ("retry-after-ms", after.to_string())));
     let whole = Directives { cut: None, end: None, ..d.clone() };
     let (steps, length) = playback::document(Event { bytes: body.to_string().into(), usage: None }, &whole);
-    Response { status, headers, length: Some(length), steps }
+    Response { status, headers, length: Some(length), steps, id, flaw: Some(Flaw::Error) }
 }
 
 /// What an error event tells of, unless `status` or `error` say else.

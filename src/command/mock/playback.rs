@@ -64,7 +64,8 @@ pub fn stream(mut events: Vec<Event>, error: Option<Event>, keepalive: &'static 
     events.truncate(whole);
     events.extend(error);
     let mut sends = Vec::new();
-    sends.extend((0..d.keepalive).map(|_| Step::Send(Bytes::from_static(keepalive.as_bytes()), 0, None)));
+    let keepalives = if keepalive.is_empty() { 0 } else { d.keepalive };
+    sends.extend((0..keepalives).map(|_| Step::Send(Bytes::from_static(keepalive.as_bytes()), 0, None)));
     if d.split.is_some() || d.coalesce {
         sends.extend(pieces(events, d.split.unwrap_or(usize::MAX)));
     } else {

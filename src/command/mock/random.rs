@@ -36,6 +36,22 @@ pub fn letters(seed: u64, length: usize, alphabet: &[u8]) -> String {
     (0..length).map(letter).collect()
 }
 
+/// Base64 that begins with `prefix`, four letters, and is signed by its end: whoever sends it back shows that nothing was changed
+/// in it, and nobody has to remember it.
+pub fn sealed(prefix: &str, seed: u64) -> String {
+    let nonce = letters(seed, NONCE, BASE64);
+    format!("{prefix}{nonce}{}", letters(hash(&nonce), SEAL, BASE64))
+}
+
+/// Whether `text` was [`sealed`] with this prefix.
+pub fn is_sealed(prefix: &str, text: &str) -> bool {
+    let nonce = text.strip_prefix(prefix).and_then(|rest| rest.split_at_checked(NONCE));
+    nonce.is_some_and(|(nonce, seal)| seal == letters(hash(nonce), SEAL, BASE64))
+}
+
+const NONCE: usize = 24;
+const SEAL: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +62,13 @@ mod tests {
         assert_ne!(letters(7, 24, BASE62), letters(8, 24, BASE62));
         assert_eq!(letters(7, 24, BASE62).len(), 24);
         assert_ne!(hash("a"), hash("b"));
+    }
+
+    #[test]
+    fn seals_hold() {
+        let seal = sealed("abcd", 7);
+        assert_eq!(seal.len() % 4, 0);
+        assert!(is_sealed("abcd", &seal) && !is_sealed("abce", &seal) && !is_sealed("abcd", "abcd"));
+        assert!(!is_sealed("abcd", &format!("{seal}=")));
     }
 }

@@ -71,6 +71,8 @@ async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Resu
         dialect,
         asked,
         site: site(path),
+        path,
+        query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
         body: &body,
         draw: connection.state.draw(),
@@ -91,7 +93,7 @@ async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Resu
     }
 
     // From here on the client may leave at any await; then the exchange is dropped, and with it recorded.
-    exchange.directed(&plan.directives);
+    exchange.asked(&plan.model, plan.stream, &plan.directives);
     if !plan.wait.is_zero() {
         tokio::time::sleep(plan.wait).await;
     }
@@ -112,7 +114,7 @@ async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Resu
             Err(Aborted)
         }
         Act::Respond(planned) => {
-            exchange.answered(planned.status);
+            exchange.answered(planned.status, &planned.id, planned.flaw);
             let mut response = Response::new(Playback::new(planned.steps, planned.length, Some(exchange)));
             *response.status_mut() = StatusCode::from_u16(planned.status).unwrap_or_default();
             for (name, value) in planned.headers {
@@ -127,12 +129,19 @@ async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Resu
 
 /// What is under `/mock/`.
 fn told(request: &Request<Incoming>, state: &State) -> Response<Playback> {
-    let id = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("id=")));
+    let query = |key: &str| {
+        let pairs = request.uri().query().unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| (name == key).then_some(value))
+    };
     let (status, document): (StatusCode, Value) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/mock/requests") => (StatusCode::OK, state.requests(id)),
+        (&Method::GET, "/mock/requests") => (StatusCode::OK, state.requests(query("id"))),
         (&Method::DELETE, "/mock/requests") => {
             state.clear();
             (StatusCode::OK, json!({"cleared": true}))
+        }
+        (&Method::GET, "/mock/ledger/rows") => {
+            let from = query("from").and_then(|from| from.parse().ok()).unwrap_or_default();
+            (StatusCode::OK, state.rows(from))
         }
         (&Method::GET, "/mock/ledger") => (StatusCode::OK, state.ledger()),
         (&Method::GET, "/mock/health") => (StatusCode::OK, json!({"status": "ok"})),

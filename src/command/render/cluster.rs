@@ -3,37 +3,93 @@
 use std::net::IpAddr;
 
 use model_gateway::config::{BaseUrl, Provider};
+use model_gateway::names;
 use model_gateway::providers::Signing;
 use serde_json::{Value, json};
 
-use super::{Render, extension, host_and_port, typed, wasm};
+use super::{Render, extension, host_and_port, secrets, typed, wasm};
 
-/// The cluster of `provider`, which has its name.
-pub fn cluster(render: &Render<'_>, provider: &Provider) -> Value {
+/// The clusters of `provider`: the one that has its name, and before it what that stands for, if it does.
+///
+/// Envoy answers by itself, and tries no other target, where a cluster has no servers, as while their names do not resolve. So
+/// a provider with names is a cluster that goes on to [`no_servers`], where a connection fails, and that is tried again
+/// elsewhere. Connections, TLS and protocol are those of the servers' own cluster; filters those of the one that is asked.
+/// <https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/aggregate_cluster>
+pub fn clusters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
+    let filters = Some(filters(render, provider));
+    if !has_names(provider) {
+        return vec![servers(render, provider, &provider.name, filters)];
+    }
+    let own = format!("{} servers", provider.name);
+    let either = json!({ "clusters": [own, names::NO_SERVERS] });
+    // It has no connections of its own, so that this says nothing; but there has to be something.
+    let protocol = json!({ "explicit_http_config": { "http_protocol_options": {} } });
+    let asked = json!({
+        "name": provider.name,
+        "cluster_type": extension("envoy.clusters.aggregate", "clusters.aggregate.v3.ClusterConfig", either),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": breakers(),
+        "typed_extension_protocol_options": options(protocol, filters),
+    });
+    vec![servers(render, provider, &own, None), asked]
+}
+
+/// Whether Envoy has to resolve where the servers of `provider` are.
+pub fn has_names(provider: &Provider) -> bool {
+    provider.servers.iter().any(|server| ip(server).is_none())
+}
+
+/// A server that is never there, for all providers.
+pub fn no_servers() -> Value {
+    // What no socket is bound to refuses every connection.
+    let nowhere = json!({ "pipe": { "path": "/dev/null" } });
+    json!({
+        "name": names::NO_SERVERS,
+        "type": "STATIC",
+        "circuit_breakers": breakers(),
+        "load_assignment": {
+            "cluster_name": names::NO_SERVERS,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": nowhere } }] }],
+        },
+    })
+}
+
+/// A cluster of the servers of `provider`, by this name.
+fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
     let (how, discovery) = discovery(&provider.servers);
     let mut cluster = json!({
-        "name": provider.name,
+        "name": name,
         how: discovery,
         "connect_timeout": provider.connect_timeout.to_proto(),
-        // Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
-        "circuit_breakers": { "thresholds": [{
-            "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
-            "max_requests": UNLIMITED, "max_retries": UNLIMITED,
-        }]},
+        "circuit_breakers": breakers(),
         "load_assignment": {
-            "cluster_name": provider.name,
+            "cluster_name": name,
             "endpoints": [{ "lb_endpoints": provider.servers.iter().map(endpoint).collect::<Vec<_>>() }],
         },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 60, "keepalive_interval": 10 } },
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol(render, provider),
-        },
+        "typed_extension_protocol_options": options(protocol(&provider.servers), filters),
     });
     let socket = provider.servers.iter().any(|server| server.tls).then(|| tls(render, &provider.servers));
     if let (Value::Object(members), Some(socket)) = (&mut cluster, socket) {
         members.insert("transport_socket".to_owned(), socket);
     }
     cluster
+}
+
+/// Envoy's defaults, 3 retries at a time among them, would make requests fail that others could answer.
+fn breakers() -> Value {
+    json!({ "thresholds": [{
+        "max_connections": UNLIMITED, "max_pending_requests": UNLIMITED,
+        "max_requests": UNLIMITED, "max_retries": UNLIMITED,
+    }]})
+}
+
+fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
+    if let (Value::Object(members), Some(filters)) = (&mut protocol, filters) {
+        members.insert("http_filters".to_owned(), filters.into());
+    }
+    let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    json!({ kind: typed(kind, protocol) })
 }
 
 /// How Envoy finds the servers: the member that says so.
@@ -54,8 +110,9 @@ fn endpoint(server: &BaseUrl) -> Value {
     json!({ "endpoint": { "address": host_and_port(&server.host, server.port) } })
 }
 
-fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
-    let tls = provider.servers.iter().any(|server| server.tls);
+/// How to talk to the servers.
+fn protocol(servers: &[BaseUrl]) -> Value {
+    let tls = servers.iter().any(|server| server.tls);
     // An idle connection that the server closes just as a request goes out costs an attempt. Servers on plain HTTP are
     // commonly run bare, and theirs close after 5 s.
     let idle = if tls { "50s" } else { "4s" };
@@ -64,14 +121,7 @@ fn protocol(render: &Render<'_>, provider: &Provider) -> Value {
     } else {
         ("explicit_http_config", json!({ "http_protocol_options": {} }))
     };
-    typed(
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        json!({
-            choice: versions,
-            "common_http_protocol_options": { "idle_timeout": idle },
-            "http_filters": filters(render, provider),
-        }),
-    )
+    json!({ choice: versions, "common_http_protocol_options": { "idle_timeout": idle } })
 }
 
 /// What a request passes on its way out, the last of them Envoy's own.
@@ -79,12 +129,13 @@ fn filters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
     let codec =
         extension("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
     let module = wasm::provider(render, &provider.name);
-    match provider.kind.signing() {
+    let signing = match provider.kind.signing() {
         Signing::Aws(service) if provider.api_key.is_none() && provider.keys.is_empty() => {
-            vec![module, aws_signing(service, provider), codec]
+            Some(aws_signing(service, provider))
         }
-        _ => vec![module, codec],
-    }
+        _ => None,
+    };
+    secrets::injector(render, provider).into_iter().chain([module]).chain(signing).chain([codec]).collect()
 }
 
 /// Signs what the module made of a request, on every attempt anew. Credentials are Envoy's to find: from its environment,

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{BOOTSTRAP, CLUSTER_TYPE, CLUSTERS, LISTENER_TYPE, LISTENERS, Render, resources};
+use super::{BOOTSTRAP, CLUSTER_TYPE, CLUSTERS, LISTENER_TYPE, LISTENERS, Render, resources, secrets};
+
+/// A file where the secrets are, for its folder.
+const SECRETS: &str = "secrets/any";
 
 /// A folder of files for Envoy.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ impl Files {
     pub fn create(folder: &Path) -> Result<Self, String> {
         let folder = std::path::absolute(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let files = Self { folder };
-        for file in [LISTENERS, CLUSTERS] {
+        for file in [LISTENERS, CLUSTERS, SECRETS] {
             if let Some(parent) = files.path(file).parent() {
                 fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
             }
@@ -35,8 +38,23 @@ impl Files {
     /// One cannot be written.
     pub fn write_all(&self, render: &Render<'_>, version: &str) -> Result<(), String> {
         self.put(BOOTSTRAP, &render.bootstrap(&self.folder))?;
+        self.put_secrets(render)?;
         self.put_clusters(version, render.clusters())?;
         self.put_listeners(version, render.listeners())
+    }
+
+    /// Says where Envoy finds the secrets that are in files. Nothing that stands there already changes.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn put_secrets(&self, render: &Render<'_>) -> Result<(), String> {
+        let mut files = secrets::files(render).into_iter().map(|file| (secrets::path(file), secrets::resource(file)));
+        files.try_for_each(|(path, text)| self.put(&path.to_string_lossy(), &text))
+    }
+
+    /// Below which all of it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Gives Envoy these clusters.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, access_log, address, extension, local_reply, routes, wasm};
+use super::{Render, access_log, address, extension, local_reply, routes, secrets, wasm};
 
 /// The listener.
 pub fn listener(render: &Render<'_>) -> Value {
@@ -49,13 +49,17 @@ fn connection_manager(render: &Render<'_>) -> Value {
         "access_log": access_log::access_log(render),
         "local_reply_config": local_reply::local_reply(),
         "route_config": routes::routes(render),
-        "http_filters": [
-            wasm::gateway(render),
-            extension(
-                "envoy.filters.http.router",
-                "filters.http.router.v3.Router",
-                json!({ "suppress_envoy_headers": true }),
-            ),
-        ],
+        "http_filters": filters(render),
     })
+}
+
+/// After the module, which refuses some requests that need no token.
+fn filters(render: &Render<'_>) -> Vec<Value> {
+    let router = extension(
+        "envoy.filters.http.router",
+        "filters.http.router.v3.Router",
+        json!({ "suppress_envoy_headers": true }),
+    );
+    let tokens = secrets::wants_gcp(render).then(|| secrets::gcp_tokens(render));
+    [wasm::gateway(render)].into_iter().chain(tokens).chain([router]).collect()
 }

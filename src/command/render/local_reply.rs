@@ -26,6 +26,7 @@ pub fn local_reply() -> Value {
         (408, "The request did not arrive in time", ("invalid_request_error", Some("request_timeout"))),
         (413, "The request is larger than this gateway allows", told(Cause::TooLarge)),
         (431, "The request's headers are too large", ("invalid_request_error", Some("request_headers_too_large"))),
+        (502, "A provider's answer is not valid HTTP, or broke off", told(Cause::BadAnswer)),
         (503, "The gateway got no answer from a provider", ("server_error", Some("upstream_unavailable"))),
         (504, "No provider answered in time", told(Cause::Timeout)),
     ];

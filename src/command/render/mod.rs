@@ -9,6 +9,7 @@ mod files;
 mod listener;
 mod local_reply;
 mod routes;
+pub mod secrets;
 mod wasm;
 mod yaml;
 
@@ -31,6 +32,10 @@ pub struct Render<'a> {
     pub module: &'a Path,
     /// Where Envoy finds the certificate authorities to trust.
     pub authorities: &'a Path,
+    /// Google's metadata server, `HOST` or `HOST:PORT`.
+    pub metadata: &'a str,
+    /// The folder below which Envoy has files of its own; `None` where all is in one file.
+    pub secrets: Option<&'a Path>,
 }
 
 /// Files that Envoy follows, relative to the folder they are rendered to.
@@ -58,10 +63,15 @@ pub fn authorities() -> std::path::PathBuf {
 impl Render<'_> {
     /// One file with everything.
     pub fn static_bootstrap(&self) -> String {
+        let mut resources = json!({ "listeners": self.listeners(), "clusters": self.clusters() });
+        let secrets: Vec<Value> = secrets::files(self).into_iter().map(secrets::secret).collect();
+        if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
+            members.insert("secrets".to_owned(), secrets.into());
+        }
         yaml::write(&json!({
             "admin": self.admin(),
             "overload_manager": overload(),
-            "static_resources": { "listeners": self.listeners(), "clusters": self.clusters() },
+            "static_resources": resources,
         }))
     }
 
@@ -91,9 +101,13 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's cluster, in the order of their names.
+    /// Every provider's clusters, in the order of their names, and where tokens come from.
     pub fn clusters(&self) -> Vec<Value> {
-        self.config.providers.values().map(|provider| cluster::cluster(self, provider)).collect()
+        let providers = || self.config.providers.values();
+        let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
+        let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
+        let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
+        nowhere.into_iter().chain(clusters).chain(metadata).collect()
     }
 
     fn admin(&self) -> Value {
@@ -102,7 +116,7 @@ impl Render<'_> {
 
     /// The longest that a request may take, whichever model it asks for.
     pub fn longest(&self) -> Duration {
-        let own = self.config.models.iter().map(|(_, model)| model.whole_timeout);
+        let own = self.config.ways().map(|model| model.whole_timeout);
         own.max().unwrap_or(Duration::from_millis(900_000))
     }
 

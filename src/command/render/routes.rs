@@ -6,17 +6,18 @@ use model_gateway::names;
 use serde_json::{Value, json};
 
 use super::local_reply::error_body;
-use super::{Render, extension, typed};
+use super::{Render, extension, secrets, typed};
 
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
     let mut routes: Vec<Value> = ENDPOINTS.iter().map(|endpoint| route(render, endpoint)).collect();
     routes.push(nowhere());
+    let unwanted: Vec<String> = UNWANTED.iter().map(|&name| name.to_owned()).chain(secrets::headers(render)).collect();
     json!({
         "cluster_specifier_plugins": [{ "extension": next_cluster(render) }],
         "virtual_hosts": [{ "name": "gateway", "domains": ["*"], "routes": routes }],
         // Who asks is no provider's business, and what software answers no client's.
-        "request_headers_to_remove": ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"],
+        "request_headers_to_remove": unwanted,
         "response_headers_to_remove": ["server"],
     })
 }
@@ -45,7 +46,7 @@ fn next_cluster(render: &Render<'_>) -> Value {
 fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
     let longest = render.longest().to_proto();
     let path = if endpoint.below { "path_separated_prefix" } else { "path" };
-    json!({
+    let mut route = json!({
         "name": endpoint.name,
         "match": { path: endpoint.path },
         // Whatever a filter holds is bound by it, answers too. Past the module's own limit for requests, so that the
@@ -65,7 +66,13 @@ fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
                 "retry_back_off": { "base_interval": "0.001s", "max_interval": "0.010s" },
             },
         },
-    })
+    });
+    // A copy goes where the module says, or nowhere. It has the route's timeout, and the name of the host that it goes to.
+    let mirror = json!([{ "cluster_header": names::MIRROR_TO, "disable_shadow_host_suffix_append": true }]);
+    if let Some(Value::Object(action)) = route.get_mut("route").filter(|_| render.config.mirrors().next().is_some()) {
+        action.insert("request_mirror_policies".to_owned(), mirror);
+    }
+    route
 }
 
 fn cluster(name: &str) -> Value {
@@ -99,3 +106,6 @@ fn nowhere() -> Value {
 const NEXT_CLUSTER: &str = "next_cluster";
 /// A chunk that arrives before the module can refuse it.
 const SLACK: u64 = 1 << 20;
+/// Of a request, besides where credentials come in.
+const UNWANTED: &[&str] =
+    &["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-envoy-external-address"];

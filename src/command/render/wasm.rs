@@ -9,8 +9,12 @@ use super::{Render, extension};
 /// The filter before the router.
 pub fn gateway(render: &Render<'_>) -> Value {
     // What only Envoy needs to know would make the module start anew whenever it changes.
-    let config = File { listen: None, admin: None, workers: None, log: None, ..render.file.clone() };
-    filter(render, names::GATEWAY_ROOT.to_owned(), &Module { position: Position::Gateway, provider: None, config })
+    let config = File { listen: None, admin: None, workers: None, log: None, keys_file: None, ..render.file.clone() };
+    filter(
+        render,
+        names::GATEWAY_ROOT.to_owned(),
+        &Module { position: Position::Gateway, provider: None, mirrored: false, config },
+    )
 }
 
 /// The filter in the cluster of the provider with that name.
@@ -22,8 +26,10 @@ pub fn provider(render: &Render<'_>, name: &str) -> Value {
         providers: only.map(|(name, provider)| (name.clone(), provider.clone())).collect(),
         ..File::default()
     };
+    let mirrored = render.config.mirrors().any(|mirror| mirror.target.provider == name);
+    let module = Module { position: Position::Provider, provider: Some(name.to_owned()), mirrored, config };
     let root = format!("{}{name}", names::PROVIDER_ROOT_PREFIX);
-    filter(render, root, &Module { position: Position::Provider, provider: Some(name.to_owned()), config })
+    filter(render, root, &module)
 }
 
 fn filter(render: &Render<'_>, root: String, module: &Module) -> Value {

@@ -30,11 +30,15 @@ pub fn bundled(mock: SocketAddr, is_set: impl Fn(&str) -> bool) -> Result<Bundle
     let mut file = load::check(NAME, TEXT).map_err(|mistakes| mistakes.to_string())?.file;
     let mut told = Vec::new();
     for (name, provider) in &mut file.providers {
-        let variable = format!("{}_API_KEY", provider.kind.to_uppercase().replace('-', "_"));
+        let variable = match provider.kind.as_str() {
+            // https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html
+            "bedrock" => "AWS_BEARER_TOKEN_BEDROCK".to_owned(),
+            kind => format!("{}_API_KEY", kind.to_uppercase().replace('-', "_")),
+        };
         if is_set(&variable) {
             told.push(format!("{name}: real, with the key in {variable}"));
             provider.base_url = None;
-            provider.api_key = Some(SecretRef(format!("${{{variable}}}")));
+            provider.api_key = Some(SecretRef::Word(format!("${{{variable}}}")));
         } else {
             told.push(format!("{name}: simulated; set {variable} for the real one"));
             let path = provider.base_url.as_deref().and_then(|url| url.parse().ok()).map(|url: BaseUrl| url.path);
@@ -58,6 +62,9 @@ mod tests {
         assert_eq!(providers["openai"].api_key.as_ref().unwrap().variable(), Some("OPENAI_API_KEY"));
         assert_eq!(providers["anthropic"].servers[0].authority(), "127.0.0.1:7");
         assert_eq!(providers["anthropic"].api_key.as_ref().unwrap().variable(), Some(super::MOCK_KEY));
-        assert_eq!(bundled.told.len(), 2);
+        assert_eq!(bundled.told.len(), providers.len());
+        let bundled = super::bundled(mock, |variable| variable == "AWS_BEARER_TOKEN_BEDROCK").unwrap();
+        let bedrock = &bundled.loaded.config.providers["bedrock"];
+        assert_eq!(bedrock.servers[0].authority(), "bedrock-runtime.us-east-1.amazonaws.com");
     }
 }

@@ -17,6 +17,16 @@ impl Follow {
         Self { path: path.to_owned(), known, seen: None }
     }
 
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content that was told last.
+    pub fn known(&self) -> &str {
+        &self.known
+    }
+
     /// The new content, once the file has it at two looks in a row: it may be in the midst of being written.
     pub fn look(&mut self) -> Option<&str> {
         // A file that is not there, or not text, is most likely about to be replaced.

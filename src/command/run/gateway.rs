@@ -23,6 +23,8 @@ pub struct Parts {
     pub envoy: PathBuf,
     /// The certificate authorities to trust.
     pub authorities: PathBuf,
+    /// Google's metadata server.
+    pub metadata: String,
 }
 
 /// A gateway that serves.
@@ -61,7 +63,7 @@ impl Gateway {
     pub async fn start(parts: Parts, loaded: &Loaded) -> Result<Self, String> {
         let directory = Directory::create()?;
         let files = Files::create(directory.path())?;
-        let render = render(&parts, loaded);
+        let render = render(&parts, files.folder(), loaded);
         files.write_all(&render, "1")?;
         let current = Current { version: "1".to_owned(), listeners: render.listeners(), clusters: render.clusters() };
         let options = Options {
@@ -99,7 +101,8 @@ impl Gateway {
     pub async fn change(&mut self, loaded: &Loaded) -> Result<(), String> {
         self.generation += 1;
         let version = self.generation.to_string();
-        let render = render(&self.parts, loaded);
+        let render = render(&self.parts, self.files.folder(), loaded);
+        self.files.put_secrets(&render)?;
         let (listeners, mut clusters) = (render.listeners(), render.clusters());
         let name = |cluster: &Value| cluster.get("name").cloned();
         let fresh = clusters.len();
@@ -144,7 +147,8 @@ impl Fixed {
     }
 }
 
-fn render<'a>(parts: &'a Parts, loaded: &'a Loaded) -> Render<'a> {
-    let Parts { module, authorities, .. } = parts;
-    Render { file: &loaded.file, config: &loaded.config, module: Path::new(module), authorities }
+fn render<'a>(parts: &'a Parts, folder: &'a Path, loaded: &'a Loaded) -> Render<'a> {
+    let Parts { module, authorities, metadata, .. } = parts;
+    let Loaded { file, config, .. } = loaded;
+    Render { file, config, module: Path::new(module), authorities, metadata, secrets: Some(folder) }
 }

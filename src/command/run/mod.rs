@@ -10,7 +10,7 @@ mod follow;
 mod gateway;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use self::bundled::{Bundled, bundled};
 use self::follow::Follow;
 use self::gateway::Gateway;
 pub use self::gateway::Parts;
-use crate::load::{self, Loaded};
+use crate::load::{self, KeysFile, Loaded};
 use crate::{Outcome, mock};
 
 /// What takes the place of the file's own.
@@ -49,9 +49,9 @@ pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
         match file {
             Some(file) => {
                 let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                let source = Source { file: file.to_owned(), addresses };
+                let mut source = Source { file: Follow::new(file, text.clone()), keys: None, addresses };
                 let loaded = source.check(&text)?;
-                serve(parts, &loaded, Some((source, Follow::new(file, text)))).await
+                serve(parts, &loaded, Some(source)).await
             }
             None => {
                 let Bundled { mut loaded, told } =
@@ -68,17 +68,31 @@ pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
 
 /// Where configuration comes from.
 struct Source {
-    file: PathBuf,
+    file: Follow,
+    /// The file of keys beside it.
+    keys: Option<Follow>,
     addresses: Addresses,
 }
 
 impl Source {
+    /// What is to be served now, if anything has changed.
+    fn look(&mut self) -> Option<String> {
+        let keys = self.keys.as_mut().and_then(|keys| keys.look().map(str::to_owned));
+        let text = self.file.look().map(str::to_owned);
+        text.or_else(|| keys.map(|_| self.file.known().to_owned()))
+    }
+
     /// What `text` means, or every mistake in it, the variables that it needs among them.
-    fn check(&self, text: &str) -> Result<Loaded, String> {
-        let name = self.file.display().to_string();
+    fn check(&mut self, text: &str) -> Result<Loaded, String> {
+        let name = self.file.path().display().to_string();
         let mut loaded = load::check(&name, text).map_err(|mistakes| mistakes.to_string())?;
         loaded.check_variables(|variable| std::env::var(variable).ok()).map_err(|mistakes| mistakes.to_string())?;
         self.addresses.replace(&mut loaded);
+        let keys = loaded.file.keys_file.as_ref().map(|keys| KeysFile::path(self.file.path(), keys));
+        self.keys = keys.map(|path| {
+            let known = std::fs::read_to_string(&path).unwrap_or_default();
+            Follow::new(&path, known)
+        });
         Ok(loaded)
     }
 }
@@ -104,7 +118,7 @@ async fn simulate() -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(Source, Follow)>) -> Outcome {
+async fn serve(parts: Parts, loaded: &Loaded, mut source: Option<Source>) -> Outcome {
     let mut stop = Stop::new()?;
     let started = tokio::select! {
         started = Gateway::start(parts, loaded) => started,
@@ -124,11 +138,11 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(Source, Follow
             }
             _ = looks.tick() => {}
         }
-        if let Some((source, follow)) = &mut follow
-            && let Some(text) = follow.look()
+        if let Some(source) = &mut source
+            && let Some(text) = source.look()
         {
             let asked = tokio::select! {
-                told = change(&mut gateway, source, text) => {
+                told = change(&mut gateway, source, &text) => {
                     eprintln!("{told}");
                     None
                 }
@@ -142,8 +156,8 @@ async fn serve(parts: Parts, loaded: &Loaded, mut follow: Option<(Source, Follow
 }
 
 /// Serves `text` if it can be served; says what came of it.
-async fn change(gateway: &mut Gateway, source: &Source, text: &str) -> String {
-    let name = source.file.display();
+async fn change(gateway: &mut Gateway, source: &mut Source, text: &str) -> String {
+    let name = source.file.path().display().to_string();
     let loaded = match source.check(text) {
         Ok(loaded) => loaded,
         Err(mistakes) => return format!("{mistakes}\n{name}: refused; the configuration before it keeps serving"),

@@ -6,14 +6,17 @@ mod response;
 use std::rc::Rc;
 
 pub use self::request::Upstream;
+use super::ledger::Ledger;
 use super::relay::Relay;
 use super::step::{Headers, Host, Machine, Step, Want};
+use crate::embedding::Encoding;
 use crate::names;
 use crate::route::{Hop, Plan};
 
 /// One attempt at a request: what goes to the provider, and what comes back.
 pub struct Attempt {
     upstream: Rc<Upstream>,
+    ledger: Rc<Ledger>,
     phase: Phase,
 }
 
@@ -59,20 +62,32 @@ struct Course {
     headers: Headers,
     /// What the provider calls its error in a header of its own.
     error_name: Option<String>,
+    /// How many embeddings were asked for; `None` if that was not counted, as the request went on as it was.
+    vectors: Option<usize>,
+    /// How the client wants embeddings written.
+    encoding: Encoding,
+    /// How many tokens the provider says in a header that embeddings took.
+    embedded: Option<u64>,
+    /// Why the request went out without the credential that it should have had. The provider is left to refuse it: the next
+    /// target is tried only after an answer of a provider's, and not after one of the gateway's own.
+    unpaid: Option<&'static str>,
     /// How long the provider asked to be left alone, in milliseconds.
     retry_after: Option<u64>,
 }
 
 impl Attempt {
     /// A machine for one attempt at `upstream`.
-    pub fn new(upstream: Rc<Upstream>) -> Self {
-        Self { upstream, phase: Phase::Pass }
+    pub fn new(upstream: Rc<Upstream>, ledger: Rc<Ledger>) -> Self {
+        Self { upstream, ledger, phase: Phase::Pass }
     }
 }
 
 impl Machine for Attempt {
     fn request_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
-        match host.property(names::PLAN) {
+        let plan = host.property(names::PLAN);
+        // A copy shares nothing with its request but what went on of it.
+        match plan.or_else(|| self.upstream.is_mirrored().then(|| host.header(names::MIRROR))?.map(String::into_bytes))
+        {
             Some(plan) => self.begin(host, &plan),
             None => Step::go(),
         }

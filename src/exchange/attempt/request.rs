@@ -9,6 +9,7 @@ use super::{Attempt, Course, Phase};
 use crate::clients::openai;
 use crate::config::{Config, Mistake, Provider};
 use crate::dialect::{Edits, Operation};
+use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
@@ -28,6 +29,8 @@ pub struct Upstream {
     forward_headers: Vec<String>,
     answer_limit: u64,
     settings: Settings,
+    /// Whether copies of requests come here.
+    mirrored: bool,
 }
 
 impl Upstream {
@@ -49,7 +52,17 @@ impl Upstream {
             forward_headers: config.forward_headers.clone(),
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
+            mirrored: false,
         })
+    }
+
+    /// The same, where copies of requests come: they bring their plan in a header, which else is nothing to go by.
+    pub fn mirrored(self, mirrored: bool) -> Self {
+        Self { mirrored, ..self }
+    }
+
+    pub(super) fn is_mirrored(&self) -> bool {
+        self.mirrored
     }
 
     pub(super) fn kind(&self) -> &'static dyn Kind {
@@ -77,8 +90,9 @@ impl Attempt {
             return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
         };
         let now = host.now();
+        let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
-            verdict::failed(host, hop, cause, None);
+            verdict::failed(host, hop, cause, None, &mut step);
         }
         let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
             true => Ok(hop),
@@ -87,16 +101,16 @@ impl Attempt {
         let hop = match begun {
             Ok(hop) => hop,
             Err(error) => {
-                let mut step = refuse(&error);
+                let mut step = Step { notices: step.notices, ..refuse(&error) };
                 step.property(names::PLAN, plan.encode());
                 step.property(names::OUTCOME, names::OVER);
                 return step;
             }
         };
+        self.ledger.begin(plan.id, &hop);
         verdict::begins(host, &hop);
         let key = self.upstream.credentials.choose(host, &plan, &hop);
         let course = Course::new(plan, hop, key, now);
-        let mut step = Step::hold();
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
@@ -117,7 +131,7 @@ impl Attempt {
         let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
             return Step::go();
         };
-        match self.say(body, &mut course) {
+        match self.say(host, body, &mut course) {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
@@ -134,7 +148,7 @@ impl Attempt {
         }
     }
 
-    fn say(&self, body: &[u8], course: &mut Course) -> Result<Step, Error> {
+    fn say(&self, host: &dyn Host, body: &[u8], course: &mut Course) -> Result<Step, Error> {
         let (kind, operation) = (self.upstream.kind, course.plan.operation);
         let target = Target {
             operation,
@@ -153,14 +167,26 @@ impl Attempt {
         };
         let document = parse(if edits.is_some() { edited.as_bytes() } else { body })?;
         let mut out = String::new();
-        let dropped = match kind.speech() {
-            Speech::OpenAi => {
+        let embedder = kind.embedder().filter(|_| operation == Operation::Embeddings);
+        if operation == Operation::Embeddings {
+            course.encoding = openai::embeddings_encoding(&document);
+        }
+        let (path, dropped) = match (embedder, kind.speech_to(target.model)) {
+            (Some(embedder), _) => {
+                let request = openai::embeddings_request(&document)?;
+                course.vectors = Some(request.inputs.len());
+                (embedder.path(&request, &target), embedder.request(&request, &target, &mut out)?)
+            }
+            (None, Speech::OpenAi) => {
                 let mut facts = Facts::of(operation, &document)?;
                 // The operator knows that this provider must not be asked.
                 facts.include_usage |= unasked(course.hop.edits.as_deref());
-                splice::request(&document, &facts, target.model, kind.differences(), &mut out)
+                let differences = kind.differences();
+                (kind.path(&target), splice::request(&document, &facts, target.model, differences, &mut out))
             }
-            Speech::Native(translator) => translator.request(&openai::request(&document)?, &target, &mut out)?,
+            (None, Speech::Native(translator)) => {
+                (kind.path(&target), translator.request(&openai::request(&document)?, &target, &mut out)?)
+            }
         };
         if let Some(dropped) = dropped.first().filter(|_| course.hop.strict) {
             let message = format!("Unsupported parameter: '{dropped}' is not supported with this model.");
@@ -170,16 +196,17 @@ impl Attempt {
         // What the operator has taken out is no reason to refuse.
         course.dropped = [dropped, unwanted].concat();
         let mut step = Step::go();
-        step.set(":path", format!("{}{}", self.upstream.base_path, kind.path(&target)));
+        step.set(":path", format!("{}{path}", self.upstream.base_path));
         step.set(":authority", self.upstream.authority.as_str());
         step.set("content-type", "application/json");
         step.set("content-length", out.len().to_string());
         for (name, value) in kind.headers(&target) {
             step.set(name, value);
         }
-        if let Some((name, value)) = self.upstream.credentials.header(course.key) {
+        match self.upstream.credentials.header(host, course.key) {
             // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
-            step.headers.push((name, Some(value.to_owned())));
+            Ok(credential) => step.headers.extend(credential.map(|(name, value)| (name, Some(value)))),
+            Err(why) => course.unpaid = Some(why),
         }
         step.body = Some(out);
         Ok(step)
@@ -207,6 +234,10 @@ impl Course {
             headers: Vec::new(),
             retry_after: None,
             error_name: None,
+            vectors: None,
+            encoding: Encoding::Float,
+            embedded: None,
+            unpaid: None,
         }
     }
 }

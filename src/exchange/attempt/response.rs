@@ -9,10 +9,11 @@ use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
-use crate::error::Error;
+use crate::dialect::Operation;
+use crate::error::{Cause, Error};
 use crate::json::Document;
 use crate::names;
-use crate::providers::{Failure, Speech};
+use crate::providers::{Failure, Kind, Speech};
 use crate::splice;
 
 impl Attempt {
@@ -22,7 +23,7 @@ impl Attempt {
             return Step::go();
         };
         course.created = host.now() / 1000;
-        let speech = self.upstream.kind().speech();
+        let speech = self.upstream.kind().speech_to(&course.hop.model);
         course.thoughts = match speech {
             Speech::OpenAi => "",
             Speech::Native(translator) => translator.thoughts(),
@@ -33,23 +34,32 @@ impl Attempt {
         let headers = host.headers();
         let spent = rate_limit::spent(&headers, host.now());
         course.headers = to_client(headers);
+        let mut step = Step::hold();
         match spent {
             // It is refused already, and this is for how long if nothing else says so.
             _ if status == 429 => course.retry_after = spent,
-            Some(wait) => self.upstream.credentials().spent(host, &course.hop, course.key, wait),
+            Some(wait) => self.upstream.credentials().spent(host, &course.hop, course.key, wait, &mut step),
             None => {}
+        }
+        if course.vectors.is_some() {
+            course.embedded = host.header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok());
         }
         if !(200..300).contains(&status) {
             course.retry_after = retry_after(|name| host.header(name), host.now()).or(course.retry_after);
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
-            let relay = Box::new(Relay::new(self.upstream.kind(), &course.envelope()));
+            let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope()));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
             self.phase = Phase::Collect(course, status);
         }
-        if end { self.answer_goes_on(host, b"", true).without_body() } else { Step::hold() }
+        if end {
+            let notices = step.notices;
+            step = self.answer_goes_on(host, b"", true).without_body();
+            step.notices.splice(..0, notices);
+        }
+        step
     }
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
@@ -124,9 +134,10 @@ impl Attempt {
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
-            self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None);
+            self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
-            account(relay.new_usage(), &mut step);
+            let usage = relay.new_usage();
+            self.ledger.tell(course.plan.id, usage, relay.said());
             return step;
         }
         step.body = Some(out);
@@ -136,8 +147,8 @@ impl Attempt {
     fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
         let usage = relay.new_usage();
+        self.ledger.tell(course.plan.id, usage, relay.said());
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
-        account(usage, &mut step);
         if end {
             self.succeeded(host, &course, &mut step);
         } else {
@@ -152,7 +163,10 @@ impl Attempt {
         if !(200..300).contains(&status) {
             let document = Document::parse(body).ok();
             let (body, name) = (document.as_ref().map(Document::root), course.error_name.as_deref());
-            let error = kind.error(&Failure { status, body, name });
+            let error = match course.unpaid {
+                Some(why) if matches!(status, 401 | 403) => Error::new(Cause::Authentication, why),
+                _ => kind.error(&Failure { status, body, name }),
+            };
             return self.fail(host, course, error);
         }
         let mut out = String::with_capacity(body.len() + 256);
@@ -162,7 +176,7 @@ impl Attempt {
                 step.set("content-type", "application/json");
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
-                account(usage, &mut step);
+                self.ledger.tell(course.plan.id, usage, 0);
                 (course.first, course.tokens) = (host.now(), 0);
                 self.succeeded(host, &course, &mut step);
                 step
@@ -182,7 +196,10 @@ impl Attempt {
                 |error| classify(kind, error),
             ));
         }
-        match kind.speech() {
+        if course.plan.operation == Operation::Embeddings {
+            return embeddings(kind, course, body, out);
+        }
+        match kind.speech_to(&course.hop.model) {
             Speech::OpenAi if !course.plan.operation.streams() => {
                 let result = course.plan.operation.result();
                 splice::list(body, result, &course.plan.model, |error| classify(kind, error), out)
@@ -215,7 +232,17 @@ impl Attempt {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
         }
         let retry_after = error.retry_after;
-        let another = self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, retry_after);
+        let another = match course.unpaid {
+            // The gateway's own lack, which ends when the credential is there: the target has shown nothing of itself.
+            Some(_) if error.cause == Cause::Authentication => {
+                verdict::unknown(host, &course.hop);
+                false
+            }
+            _ => {
+                let credentials = self.upstream.credentials();
+                credentials.judge(host, &course.hop, course.key, error.cause, retry_after, &mut step)
+            }
+        };
         if let Some(wait) = retry_after.filter(|_| error.cause.falls_back()) {
             course.plan.waits(host.now().saturating_add(wait));
         }
@@ -235,8 +262,8 @@ impl Attempt {
     fn succeeded(&self, host: &dyn Host, course: &Course, step: &mut Step) {
         let now = host.now();
         let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
-        verdict::succeeded(host, &course.hop, took);
-        self.upstream.credentials().accepted(host, &course.hop, course.key);
+        verdict::succeeded(host, &course.hop, took, step);
+        self.upstream.credentials().accepted(host, &course.hop, course.key, step);
         step.property(names::OUTCOME, names::OVER);
     }
 }
@@ -269,11 +296,21 @@ impl Course {
     }
 }
 
-fn account(usage: Option<Usage>, step: &mut Step) {
-    if let Some(usage) = usage {
-        step.property(names::log::INPUT_TOKENS, usage.input.to_string());
-        step.property(names::log::OUTPUT_TOKENS, usage.output.to_string());
+fn embeddings(kind: &dyn Kind, course: &Course, body: &[u8], out: &mut String) -> Result<Option<Usage>, Error> {
+    let model = &course.plan.model;
+    let Some(embedder) = kind.embedder() else {
+        return splice::embeddings(body, course.encoding, model, |error| classify(kind, error), out);
+    };
+    let document = Document::parse(body)
+        .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
+    let mut answer = embedder.answer(&document)?;
+    if course.vectors.is_some_and(|asked| asked != answer.vectors.len()) {
+        return Err(Error::bad_answer("the provider's answer has not as many embeddings as were asked for"));
     }
+    let counted = course.embedded.map(|input| Usage { input, ..Usage::default() });
+    answer.usage = answer.usage.or(counted);
+    openai::embeddings(&answer, course.encoding, model, out);
+    Ok(answer.usage)
 }
 
 fn is_stream(speech: Speech, media_type: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Complete answers, and what streams have in common with them.
 
-use super::failure;
+use super::super::pieces::length;
+use super::super::structured;
+use super::{citations, failure};
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
@@ -14,19 +16,32 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     let content = content.ok_or_else(|| Error::bad_answer("the provider's answer has no content"))?;
     let native =
         text(body, "stop_reason").ok_or_else(|| Error::bad_answer("the provider's answer has no stop_reason"))?;
-    let parts: Vec<Part<'a>> = content.elements().filter_map(part).collect();
+    let (mut parts, mut said) = (Vec::new(), 0);
+    for block in content.elements() {
+        let Some(part) = part(block) else { continue };
+        let start = said;
+        if let Part::Text(text) = &part {
+            said += length(&text.text);
+        }
+        parts.push(part);
+        let citations = block.get("citations").into_iter().flat_map(Value::elements);
+        parts.extend(citations.filter_map(|citation| citations::read(citation, (start, said))).map(Part::Citation));
+    }
+    parts.extend(refusal(body).map(Part::Refusal));
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let mut tokens = Tokens::default();
     let usage = body.get("usage");
     if let Some(usage) = usage {
         tokens.take(usage);
     }
-    Ok(Answer {
+    let mut answer = Answer {
         id: text(body, "id").unwrap_or_default(),
-        choices: vec![Choice { parts, finish: finish(native, calls) }],
+        choices: vec![Choice { parts, logprobs: Vec::new(), finish: finish(native, calls) }],
         usage: tokens.usage(),
         service_tier: usage.and_then(|usage| text(usage, "service_tier")),
-    })
+    };
+    structured::undo(&mut answer);
+    Ok(answer)
 }
 
 /// Tools that Anthropic ran itself (`server_tool_use`, `mcp_tool_use` and their results) are none of the client's, and
@@ -56,6 +71,14 @@ fn part(block: Value<'_>) -> Option<Part<'_>> {
 /// The text of member `name`.
 pub(super) fn text<'a>(object: Value<'a>, name: &str) -> Option<Str<'a>> {
     object.get(name).and_then(Value::as_str)
+}
+
+/// Why the model was stopped, of the answer or the `delta` that has its `stop_reason`.
+/// <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons#refusal>
+pub(super) fn refusal(holder: Value<'_>) -> Option<Str<'_>> {
+    let details =
+        holder.get("stop_details").filter(|details| text(*details, "type").is_some_and(|kind| kind == "refusal"))?;
+    text(details, "explanation").filter(|said| !said.is_blank())
 }
 
 /// <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>. `calls`: whether tools were called.

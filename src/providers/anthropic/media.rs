@@ -33,7 +33,7 @@ pub(super) fn image(image: &Media<'_>, w: &mut Writer<'_>) {
 }
 
 /// Writes a document block, or an image block for an image that came as a file.
-pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, w: &mut Writer<'_>) {
+pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, cited: bool, w: &mut Writer<'_>) {
     if matches!(media, Media::Base64 { media_type, .. } if is_image(media_type)) {
         return image(media, w);
     }
@@ -48,6 +48,9 @@ pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, w: &mut Writer
             media => source(media, w),
         });
         w.field_some("title", name);
+        if cited {
+            w.name("citations").object(|w| w.field("enabled", &true));
+        }
     });
 }
 

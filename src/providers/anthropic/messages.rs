@@ -2,10 +2,11 @@
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/working-with-messages>
 
+use super::super::others::is_made;
 use super::super::pieces::{Input, Trimmed};
 use super::id::Id;
-use super::media;
-use crate::chat::{Message, Part, Request, Role, Text};
+use super::{Language, THOUGHTS, media};
+use crate::chat::{Media, Message, Part, Request, Role, Text};
 use crate::error::Error;
 use crate::json::{Str, Writer};
 
@@ -13,15 +14,19 @@ use crate::json::{Str, Writer};
 ///
 /// # Errors
 /// It cannot: the first part that is in the way.
-pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+pub(super) fn check(messages: &[Message<'_>], language: &Language) -> Result<(), Error> {
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
-        Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
-        part => check_part(part),
+        Part::ToolResult { parts, .. } => parts.iter().try_for_each(|part| check_part(part, language)),
+        part => check_part(part, language),
     })
 }
 
-fn check_part(part: &Part<'_>) -> Result<(), Error> {
+fn check_part(part: &Part<'_>, language: &Language) -> Result<(), Error> {
     match part {
+        Part::Image(media) | Part::Document { media, .. } if !language.addresses && matches!(media, Media::Url(_)) => {
+            let message = "Claude on Vertex AI reads images and documents only as data, not by their address";
+            Err(Error::bad_request(message, "messages"))
+        }
         Part::Audio(_) => Err(Error::bad_request("Anthropic's models do not hear: there is sound in it", "messages")),
         Part::Document { media, .. } => media::check(media),
         _ => Ok(()),
@@ -49,7 +54,8 @@ pub(super) fn write_system(request: &Request<'_>, instruction: Option<String>, w
 /// assistant who speaks first stands a full stop, since a text must not be blank.
 pub(super) fn write(messages: &[Message<'_>], thinks: bool, w: &mut Writer<'_>) {
     let is_spoken = |message: &&Message<'_>| {
-        message.role != Role::System && message.parts.iter().any(|part| is_said(part, thinks) && !is_thought(part))
+        let is_spoken = |part: &Part<'_>| is_said(part, thinks) && !is_thought(part) && !is_made(message, part);
+        message.role != Role::System && message.parts.iter().any(is_spoken)
     };
     let spoken: Vec<&Message<'_>> = messages.iter().filter(is_spoken).collect();
     let mut turns = spoken.chunk_by(|one, next| one.role == next.role).peekable();
@@ -61,7 +67,10 @@ pub(super) fn write(messages: &[Message<'_>], thinks: bool, w: &mut Writer<'_>) 
             });
         }
         while let Some(turn) = turns.next() {
-            let parts = turn.iter().flat_map(|message| &message.parts).filter(|part| is_said(part, thinks));
+            let parts = turn.iter().flat_map(|message| {
+                let thinks = thinks && are_ours(message);
+                message.parts.iter().filter(move |part| is_said(part, thinks) && !is_made(message, part))
+            });
             match turn.first().map(|message| message.role) {
                 Some(Role::Assistant) => write_assistant(parts, turns.peek().is_none(), w),
                 _ => write_user(parts, w),
@@ -118,6 +127,12 @@ pub(super) fn is_said(part: &Part<'_>, thinks: bool) -> bool {
     }
 }
 
+/// Whether the thoughts in it are Claude's, as far as the client says: "Invalid `signature` in `thinking` block" is what
+/// others' get.
+pub(super) fn are_ours(message: &Message<'_>) -> bool {
+    message.thoughts_by.as_ref().is_none_or(|by| by.is_empty() || *by == THOUGHTS)
+}
+
 pub(super) fn is_thought(part: &Part<'_>) -> bool {
     matches!(part, Part::Thinking { .. } | Part::RedactedThinking(_))
 }
@@ -127,7 +142,7 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Text(text) => write_text(text, w),
         Part::Refusal(text) => write_text(&text.borrow().into(), w),
         Part::Image(image) => media::image(image, w),
-        Part::Document { media, name } => media::document(media, name, w),
+        Part::Document { media, name, cited } => media::document(media, name, *cited, w),
         Part::Thinking { text, signature } => w.object(|w| {
             w.field("type", "thinking");
             w.field("thinking", text);
@@ -143,12 +158,15 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
             w.field("name", &call.name);
             w.field("input", &Input(&call.arguments));
         }),
-        Part::ToolResult { id, parts } => w.object(|w| {
+        Part::ToolResult { id, parts, is_error } => w.object(|w| {
             w.field("type", "tool_result");
             w.field("tool_use_id", &Id(id));
             w.name("content").array(|w| write_result(parts, w));
+            if *is_error {
+                w.field("is_error", &true);
+            }
         }),
-        Part::Audio(_) => {}
+        Part::Audio(_) | Part::Citation(_) => {}
     }
 }
 

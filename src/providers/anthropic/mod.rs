@@ -1,8 +1,9 @@
 //! Anthropic's Messages API.
 //!
-//! <https://platform.claude.com/docs/en/api/messages>. Vertex and Bedrock speak the same language with another envelope.
+//! <https://platform.claude.com/docs/en/api/messages>. Vertex speaks the same language with another envelope.
 
 mod answer;
+mod citations;
 mod failure;
 mod id;
 mod media;
@@ -11,6 +12,7 @@ mod models;
 mod request;
 mod stream;
 mod thinking;
+mod tools;
 
 use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
@@ -43,17 +45,45 @@ impl Kind for Anthropic {
     }
 
     fn speech(&self) -> Speech {
-        Speech::Native(&Anthropic)
+        Speech::Native(&OWN)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {
-        failure::of_status(failure.status, failure.body)
+        error(failure)
     }
 }
 
-impl Translator for Anthropic {
+/// By what name these thoughts are known: OpenRouter's.
+const THOUGHTS: &str = "anthropic-claude-v1";
+
+/// The language, and where a service that has it is not Anthropic's own.
+#[derive(Debug)]
+pub(super) struct Language {
+    /// What stands in the body for the model, which is in the path then.
+    version: Option<&'static str>,
+    /// Whether images and documents may be addresses: <https://github.com/anthropics/anthropic-sdk-typescript/issues/1038>
+    addresses: bool,
+    /// Whether models are held to schemas. On Vertex an organisation has to allow it first:
+    /// <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/structured_outputs>
+    schemas: bool,
+    /// Whether there is `service_tier`: <https://platform.claude.com/docs/en/api/service-tiers>
+    service_tiers: bool,
+}
+
+static OWN: Language = Language { version: None, addresses: true, schemas: true, service_tiers: true };
+
+/// Vertex's: <https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>
+pub(super) static VERTEX: Language =
+    Language { version: Some("vertex-2023-10-16"), addresses: false, schemas: false, service_tiers: false };
+
+/// What an answer that is an error means, on any service.
+pub(super) fn error(failure: &Failure<'_>) -> Error {
+    failure::of_status(failure.status, failure.body)
+}
+
+impl Translator for Language {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
-        request::write(request, target, out)
+        request::write(request, target, self, out)
     }
 
     fn answer<'a>(&self, body: &'a Document<'a>) -> Result<Answer<'a>, Error> {
@@ -61,7 +91,7 @@ impl Translator for Anthropic {
     }
 
     fn thoughts(&self) -> &'static str {
-        "anthropic-claude-v1"
+        THOUGHTS
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder> {

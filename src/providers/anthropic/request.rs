@@ -2,12 +2,14 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
-use super::super::pieces::Schema;
+use super::super::others::{drop_description, drop_made};
+use super::super::pieces::instruction;
+use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
-use super::messages;
 use super::models::{self, Model, Sampling, Thinking};
 use super::thinking::Plan;
-use crate::chat::{Format, Request, Tool, ToolChoice};
+use super::{Language, messages, tools};
+use crate::chat::{Format, Request};
 use crate::dialect::says_nothing;
 use crate::error::Error;
 use crate::json::{Str, Value, Writer};
@@ -16,20 +18,36 @@ use crate::json::{Str, Value, Writer};
 ///
 /// # Errors
 /// There is something in it that Anthropic has no word for and that cannot be left out.
-pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
-    messages::check(&request.messages)?;
-    let model = models::find(target.model);
+pub(super) fn write(
+    request: &Request<'_>,
+    target: &Target<'_>,
+    language: &Language,
+    out: &mut String,
+) -> Result<Dropped, Error> {
+    messages::check(&request.messages, language)?;
+    let mut model = models::find(target.model);
+    model.schemas &= language.schemas;
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
+    drop_made(request, &mut dropped);
     let plan = Plan::new(request, &model, &mut dropped);
     let sampling = Samplers::choose(request, &others, &model, &plan, &mut dropped);
-    let (schema, instruction) = format(request.format.as_ref(), &model, &mut dropped);
+    let form = Form::choose(request, &model, &plan, &mut dropped);
+    let (schema, emulation, instruction) = match form {
+        Form::Free => (None, None, None),
+        Form::Schema(schema) => (Some(schema), None, None),
+        Form::Tool(emulation) => (None, Some(emulation), None),
+        Form::Told(instruction) => (None, None, Some(instruction)),
+    };
     Writer::new(out).object(|w| {
-        w.field("model", target.model);
+        match language.version {
+            Some(version) => w.field("anthropic_version", version),
+            None => w.field("model", target.model),
+        }
         w.field("max_tokens", &plan.max_tokens);
         messages::write_system(request, instruction, w);
         messages::write(&request.messages, model.thinking != Thinking::No, w);
-        write_tools(request, &model, &mut dropped, w);
+        tools::write(request, &model, emulation.as_ref(), &mut dropped, w);
         plan.write(w);
         if plan.effort.is_some() || schema.is_some() {
             w.name("output_config").object(|w| {
@@ -47,7 +65,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
         if let Some(user) = &others.user {
             w.name("metadata").object(|w| w.field("user_id", user));
         }
-        w.field_some("service_tier", &service_tier(request.service_tier.as_ref(), &mut dropped));
+        w.field_some("service_tier", &service_tier(request.service_tier.as_ref(), language, &mut dropped));
         w.field_some("cache_control", &others.cache_control);
         if request.stream {
             w.field("stream", &true);
@@ -140,64 +158,33 @@ impl<'a> Samplers<'a> {
     }
 }
 
-/// The schema that the model holds to, or what it is told instead. Only schemas that are strict by OpenAI's rules are what
-/// Anthropic accepts: every object closed.
-fn format<'a>(
-    format: Option<&Format<'a>>,
-    model: &Model,
-    dropped: &mut Dropped,
-) -> (Option<Value<'a>>, Option<String>) {
-    let instruction = match format {
-        None => return (None, None),
-        Some(Format::JsonSchema { schema, strict: true, .. }) if model.schemas => return (Some(*schema), None),
-        Some(Format::JsonSchema { schema, .. }) => {
-            format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {}", schema.raw())
-        }
-        Some(Format::JsonObject) => "Answer with one JSON object, and with nothing else, not even a code fence.".into(),
-    };
-    dropped.push("response_format".to_owned());
-    (None, Some(instruction))
+/// How the form of the answer is brought about.
+enum Form<'a> {
+    Free,
+    /// The model holds to a schema by itself.
+    Schema(Value<'a>),
+    /// It is made to call a tool.
+    Tool(Emulation<'a>),
+    /// It is told.
+    Told(String),
 }
 
-fn write_tools(request: &Request<'_>, model: &Model, dropped: &mut Dropped, w: &mut Writer<'_>) {
-    if request.tools.is_empty() {
-        return;
+impl<'a> Form<'a> {
+    /// Only schemas that are strict by OpenAI's rules are what Anthropic accepts: every object closed. A model that thinks
+    /// cannot be made to call a tool, and one that could choose might say something else besides.
+    fn choose(request: &Request<'a>, model: &Model, plan: &Plan, dropped: &mut Dropped) -> Self {
+        let format = match &request.format {
+            None => return Self::Free,
+            Some(Format::JsonSchema { schema, strict: true, .. }) if model.schemas => {
+                drop_description(request, dropped);
+                return Self::Schema(*schema);
+            }
+            Some(format) => format,
+        };
+        dropped.push("response_format".to_owned());
+        let emulation = Emulation::of(request).filter(|_| model.forced_tools && !plan.thinks());
+        emulation.map_or_else(|| Self::Told(instruction(format)), Self::Tool)
     }
-    w.name("tools").array(|w| request.tools.iter().for_each(|tool| write_tool(tool, model, dropped, w)));
-    let one_by_one = request.parallel_tool_calls == Some(false);
-    let (kind, name) = match &request.tool_choice {
-        Some(ToolChoice::Required | ToolChoice::Tool(_)) if !model.forced_tools => {
-            dropped.push("tool_choice".to_owned());
-            ("auto", None)
-        }
-        Some(ToolChoice::Required) => ("any", None),
-        Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
-        Some(ToolChoice::None) => ("none", None),
-        Some(ToolChoice::Auto) => ("auto", None),
-        None if one_by_one => ("auto", None),
-        None => return,
-    };
-    w.name("tool_choice").object(|w| {
-        w.field("type", kind);
-        w.field_some("name", &name);
-        if one_by_one && kind != "none" {
-            w.field("disable_parallel_tool_use", &true);
-        }
-    });
-}
-
-fn write_tool(tool: &Tool<'_>, model: &Model, dropped: &mut Dropped, w: &mut Writer<'_>) {
-    w.object(|w| {
-        w.field("name", &tool.name);
-        w.field_some("description", &tool.description);
-        w.field("input_schema", &Schema(tool.parameters));
-        match tool.strict {
-            Some(true) if model.schemas => w.field("strict", &true),
-            Some(true) => dropped.push("tools.strict".to_owned()),
-            _ => {}
-        }
-        w.field_some("cache_control", &tool.cache);
-    });
 }
 
 /// "stop_sequences: each stop sequence must contain non-whitespace"
@@ -212,10 +199,11 @@ fn write_stop(stop: &[Str<'_>], dropped: &mut Dropped, w: &mut Writer<'_>) {
 }
 
 /// <https://platform.claude.com/docs/en/api/service-tiers>
-fn service_tier(tier: Option<&Str<'_>>, dropped: &mut Dropped) -> Option<&'static str> {
+fn service_tier(tier: Option<&Str<'_>>, language: &Language, dropped: &mut Dropped) -> Option<&'static str> {
     match &*tier?.decode() {
-        "auto" | "priority" => Some("auto"),
-        "default" | "standard" | "standard_only" => Some("standard_only"),
+        "auto" | "default" if !language.service_tiers => None,
+        "auto" | "priority" if language.service_tiers => Some("auto"),
+        "default" | "standard" | "standard_only" if language.service_tiers => Some("standard_only"),
         _ => {
             dropped.push("service_tier".to_owned());
             None

@@ -8,9 +8,11 @@
 //! ```
 
 use super::super::StreamDecoder;
-use super::answer::{Tokens, finish, text};
-use super::failure;
-use crate::chat::{Delta, Sink};
+use super::super::pieces::length;
+use super::super::structured::Undo;
+use super::answer::{Tokens, finish, refusal, text};
+use super::{citations, failure};
+use crate::chat::{Citation, Delta, Sink};
 use crate::error::Error;
 use crate::frame::sse;
 use crate::json::{Document, Kind, Str, Value};
@@ -20,6 +22,7 @@ use crate::json::{Document, Kind, Str, Value};
 pub(super) struct Decoder {
     frames: sse::Decoder,
     state: State,
+    undo: Undo,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ struct State {
     block: Block,
     thoughts: u32,
     calls: u32,
+    /// Characters of text so far.
+    said: u64,
     stop_reason: Option<Str<'static>>,
     tokens: Tokens,
 }
@@ -47,7 +52,12 @@ enum Block {
     /// One that is not for the client, or between two.
     #[default]
     Other,
-    Text,
+    Text {
+        /// The characters before it.
+        start: u64,
+        /// They may come before the text that they are about: they are told when its end is known.
+        citations: Vec<Citation<'static>>,
+    },
     Thinking {
         /// So far.
         signature: Str<'static>,
@@ -69,7 +79,7 @@ impl StreamDecoder for Decoder {
         }
         self.frames.push(chunk).map_err(|_| Error::bad_answer("an event of the provider's stream does not end"))?;
         while let Some(frame) = self.frames.next_frame() {
-            self.state.frame(frame, out)?;
+            self.state.frame(frame, &mut self.undo.before(out))?;
         }
         Ok(())
     }
@@ -80,7 +90,7 @@ impl StreamDecoder for Decoder {
 
     fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error> {
         if let Some(frame) = self.frames.rest() {
-            self.state.frame(frame, out)?;
+            self.state.frame(frame, &mut self.undo.before(out))?;
         }
         match self.state.phase {
             Phase::Over => Ok(()),
@@ -122,6 +132,10 @@ impl State {
             ("content_block_stop", Phase::Started) => self.close(out),
             ("message_delta", Phase::Started) => {
                 let reason = event.path(&["delta", "stop_reason"]).and_then(Value::as_str);
+                if let Some(said) = event.get("delta").and_then(refusal) {
+                    self.close(out);
+                    out.push(0, Delta::Refusal(said));
+                }
                 self.stop_reason = reason.map(Str::into_owned).or(self.stop_reason.take());
                 self.take_usage(event);
             }
@@ -153,7 +167,11 @@ impl State {
         let Some(block) = event.get("content_block") else { return };
         let kind = text(block, "type").unwrap_or_default();
         match &*kind.decode() {
-            "text" => self.block = Block::Text,
+            "text" => {
+                let whole = block.get("citations").into_iter().flat_map(Value::elements);
+                let whole = whole.filter_map(|citation| citations::read(citation, (0, 0))).map(Citation::into_owned);
+                self.block = Block::Text { start: self.said, citations: whole.collect() };
+            }
             "thinking" => {
                 let signature = text(block, "signature").unwrap_or_default().into_owned();
                 self.block = Block::Thinking { signature, said: false };
@@ -179,6 +197,10 @@ impl State {
     fn delta(&mut self, event: Value<'_>, out: &mut dyn Sink) {
         let Some(delta) = event.get("delta") else { return };
         match &mut self.block {
+            Block::Text { citations, .. } => {
+                let citation = delta.get("citation").and_then(|citation| citations::read(citation, (0, 0)));
+                citations.extend(citation.map(Citation::into_owned));
+            }
             Block::Thinking { signature, .. } => {
                 if let Some(more) = text(delta, "signature").filter(|more| !more.is_empty()) {
                     *signature = Str::join([&*signature, &more], &Str::EMPTY);
@@ -199,8 +221,9 @@ impl State {
     fn say(&mut self, holder: Value<'_>, out: &mut dyn Sink) {
         let more = |name| text(holder, name).filter(|text| !text.is_empty());
         match &mut self.block {
-            Block::Text => {
+            Block::Text { .. } => {
                 if let Some(text) = more("text") {
+                    self.said += length(&text);
                     out.push(0, Delta::Text(text));
                 }
             }
@@ -216,6 +239,11 @@ impl State {
 
     fn close(&mut self, out: &mut dyn Sink) {
         match core::mem::take(&mut self.block) {
+            Block::Text { start, citations } => {
+                for citation in citations {
+                    out.push(0, Delta::Citation(Citation { range: Some((start, self.said)), ..citation }));
+                }
+            }
             Block::Thinking { signature, .. } if !signature.is_empty() => {
                 out.push(0, Delta::Signature { block: count(&mut self.thoughts), signature });
             }

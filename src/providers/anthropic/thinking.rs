@@ -4,7 +4,7 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>
 
 use super::super::Dropped;
-use super::messages::{is_said, is_thought};
+use super::messages::{are_ours, is_said, is_thought};
 use super::models::{Model, Thinking};
 use crate::chat::{Message, Part, Reasoning, Request, Role, ToolChoice};
 use crate::json::Writer;
@@ -149,5 +149,8 @@ fn has_lost_thoughts(messages: &[Message<'_>]) -> bool {
     // Back to the question: the turn that is going on begins right after it.
     let turn = messages.iter().rev().filter(|message| message.role != Role::System).take_while(answers);
     let first = turn.filter(|message| message.role == Role::Assistant).last();
-    first.is_some_and(|message| !message.parts.iter().find(|part| is_said(part, true)).is_some_and(is_thought))
+    first.is_some_and(|message| {
+        let ours = are_ours(message);
+        !message.parts.iter().find(|part| is_said(part, ours)).is_some_and(is_thought)
+    })
 }

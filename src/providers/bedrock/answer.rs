@@ -2,7 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax>
 
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+use super::super::pieces::length;
+use super::citations;
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 
@@ -12,27 +14,35 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     let content = content.ok_or_else(|| Error::bad_answer("the provider's answer has no content"))?;
     let native =
         text(body, "stopReason").ok_or_else(|| Error::bad_answer("the provider's answer has no stopReason"))?;
-    let mut parts = Vec::new();
-    content.elements().for_each(|block| read_block(block, &mut parts));
+    let (mut parts, mut said) = (Vec::new(), (0, 0));
+    content.elements().for_each(|block| read_block(block, &mut said, &mut parts));
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     Ok(Answer {
         id: Str::EMPTY,
-        choices: vec![Choice { parts, finish: finish(native, calls)? }],
+        choices: vec![Choice { parts, logprobs: Vec::new(), finish: finish(native, calls)? }],
         usage: body.get("usage").and_then(usage),
         service_tier: tier(body),
     })
 }
 
 /// Each block has one member, whose name says what it is. Tools that Bedrock ran itself and their results are none of the
-/// client's, and there may be new kinds at any time.
-fn read_block<'a>(block: Value<'a>, parts: &mut Vec<Part<'a>>) {
-    if let Some(text) = text(block, "text").filter(|text| !text.is_empty()) {
-        parts.push(Part::Text(text.into()));
+/// client's, and there may be new kinds at any time. `said`: the characters of the last block of text.
+fn read_block<'a>(block: Value<'a>, said: &mut (u64, u64), parts: &mut Vec<Part<'a>>) {
+    // Text that stands on sources, or only the sources, of the text before.
+    let cited = |name| block.path(&["citationsContent", name]).into_iter().flat_map(Value::elements);
+    let cited_texts = cited("content").filter_map(|part| text(part, "text"));
+    let texts: Vec<Str<'a>> =
+        text(block, "text").into_iter().chain(cited_texts).filter(|text| !text.is_empty()).collect();
+    if !texts.is_empty() {
+        *said = (said.1, said.1 + texts.iter().map(length).sum::<u64>());
     }
-    // Text that stands on sources.
-    let cited = block.path(&["citationsContent", "content"]);
-    let cited = cited.into_iter().flat_map(Value::elements).filter_map(|part| text(part, "text"));
-    parts.extend(cited.map(|text| Part::Text(text.into())));
+    parts.extend(texts.into_iter().map(|text| Part::Text(text.into())));
+    parts.extend(cited("citations").filter_map(|citation| citations::read(citation, *said)).map(Part::Citation));
+    if let Some(image) = block.get("image") {
+        let format = text(image, "format").unwrap_or(Str::plain("png"));
+        let data = image.path(&["source", "bytes"]).and_then(Value::as_str);
+        parts.extend(data.map(|data| Part::Image(picture(&format, data))));
+    }
     if let Some(thought) = block.get("reasoningContent") {
         if let Some(said) = thought.get("reasoningText") {
             let signature = text(said, "signature").filter(|signature| !signature.is_empty());
@@ -42,12 +52,19 @@ fn read_block<'a>(block: Value<'a>, parts: &mut Vec<Part<'a>>) {
     }
     if let Some(call) = block.get("toolUse").filter(|call| !is_servers(*call)) {
         let (Some(id), Some(name)) = (text(call, "toolUseId"), text(call, "name")) else { return };
-        let arguments = match call.get("input").filter(|input| input.kind() == Kind::Object) {
+        let input = call.get("input");
+        let arguments = match input.filter(|input| input.kind() == Kind::Object) {
             Some(input) => Arguments::Object(input),
-            None => Arguments::Text(Str::plain("{}")),
+            // Any JSON may stand there.
+            None => Arguments::Text(input.and_then(Value::as_str).unwrap_or(Str::plain("{}"))),
         };
         parts.push(Part::ToolCall(ToolCall { id, name, arguments, signature: None }));
     }
+}
+
+/// An image that the model made.
+pub(super) fn picture<'a>(format: &Str<'_>, data: Str<'a>) -> Media<'a> {
+    Media::Base64 { media_type: Str::plain(&format!("image/{}", format.decode())).into_owned(), data }
 }
 
 /// Whether Bedrock runs the tool itself.
@@ -88,7 +105,10 @@ pub(super) fn finish(native: Str<'_>, calls: bool) -> Result<Finish<'_>, Error> 
 pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let (uncached, output) = (count("inputTokens")?, count("outputTokens").unwrap_or(0));
-    let (read, written) = (count("cacheReadInputTokens").unwrap_or(0), count("cacheWriteInputTokens").unwrap_or(0));
+    // Some models' counts come under older names, too.
+    let cache = |name: &str, older: &str| count(name).or_else(|| count(older)).unwrap_or(0);
+    let read = cache("cacheReadInputTokens", "cacheReadInputTokenCount");
+    let written = cache("cacheWriteInputTokens", "cacheWriteInputTokenCount");
     let details = usage.get("cacheDetails").into_iter().flat_map(Value::elements);
     let hour = details.filter(|detail| text(*detail, "ttl").is_some_and(|ttl| ttl == "1h"));
     let hour: u64 = hour.filter_map(|detail| detail.get("inputTokens")?.as_u64()).fold(0, u64::saturating_add);

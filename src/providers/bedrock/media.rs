@@ -81,7 +81,7 @@ pub(super) fn block(media: &Media<'_>) -> Result<Block, Error> {
 }
 
 /// Writes the block; `names` are those of the documents before it.
-pub(super) fn write(media: &Media<'_>, name: Option<&Str<'_>>, names: &mut Names, w: &mut Writer<'_>) {
+pub(super) fn write(media: &Media<'_>, (name, cited): (Option<&Str<'_>>, bool), names: &mut Names, w: &mut Writer<'_>) {
     let Ok(Block(kind, format)) = block(media) else { return };
     w.object(|w| {
         w.name(kind).object(|w| {
@@ -93,6 +93,9 @@ pub(super) fn write(media: &Media<'_>, name: Option<&Str<'_>>, names: &mut Names
                 Media::Base64 { data, .. } => w.field("bytes", data),
                 Media::Url(uri) => w.name("s3Location").object(|w| w.field("uri", uri)),
             });
+            if kind == "document" && cited {
+                w.name("citations").object(|w| w.field("enabled", &true));
+            }
         });
     });
 }

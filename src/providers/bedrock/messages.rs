@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html>
 
+use super::super::others::is_made;
 use super::super::pieces::{Input, Trimmed};
 use super::id::Id;
 use super::media::{self, Names};
@@ -60,7 +61,8 @@ impl Says<'_> {
     pub(super) fn messages(&mut self, messages: &[Message<'_>], w: &mut Writer<'_>) {
         let thinks = self.model.thinking != Thinking::No;
         let is_spoken = |message: &&Message<'_>| {
-            message.role != Role::System && message.parts.iter().any(|part| is_said(part, false) && !is_thought(part))
+            let is_spoken = |part: &Part<'_>| is_said(part, false) && !is_thought(part) && !is_made(message, part);
+            message.role != Role::System && message.parts.iter().any(is_spoken)
         };
         let spoken: Vec<&Message<'_>> = messages.iter().filter(is_spoken).collect();
         let mut turns = spoken.chunk_by(|one, next| one.role == next.role).peekable();
@@ -71,7 +73,8 @@ impl Says<'_> {
             while let Some(messages) = turns.next() {
                 let parts = messages.iter().flat_map(|message| {
                     let own = thinks && is_own(message);
-                    message.parts.iter().filter(move |part| is_said(part, own)).map(move |part| (part, own))
+                    let is_said = move |part: &&Part<'_>| is_said(part, own) && !is_made(message, part);
+                    message.parts.iter().filter(is_said).map(move |part| (part, own))
                 });
                 match messages.first().map(|message| message.role) {
                     Some(Role::Assistant) => {
@@ -128,8 +131,10 @@ impl Says<'_> {
                 self.cache_point(*cache, "messages.cache_control", Caches::Messages, w);
             }
             Part::Refusal(text) => w.object(|w| w.field("text", text)),
-            Part::Image(media) | Part::Audio(media) => media::write(media, None, &mut self.names, w),
-            Part::Document { media, name } => media::write(media, name.as_ref(), &mut self.names, w),
+            Part::Image(media) | Part::Audio(media) => media::write(media, (None, false), &mut self.names, w),
+            Part::Document { media, name, cited } => {
+                media::write(media, (name.as_ref(), *cited), &mut self.names, w);
+            }
             Part::Thinking { text, signature } => w.object(|w| {
                 w.name("reasoningContent").object(|w| {
                     w.name("reasoningText").object(|w| {
@@ -148,12 +153,16 @@ impl Says<'_> {
                     w.field("input", &Input(&call.arguments));
                 });
             }),
-            Part::ToolResult { id, parts } => w.object(|w| {
+            Part::ToolResult { id, parts, is_error } => w.object(|w| {
                 w.name("toolResult").object(|w| {
                     w.field("toolUseId", &Id(id));
                     w.name("content").array(|w| self.result(parts, w));
+                    if *is_error {
+                        w.field("status", "error");
+                    }
                 });
             }),
+            Part::Citation(_) => {}
         }
     }
 

@@ -1,9 +1,11 @@
-//! Amazon Bedrock: Converse and ConverseStream, which are the same for all of its models.
+//! Amazon Bedrock: Converse and ConverseStream, which are the same for all of its models, and InvokeModel for embeddings.
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>. Shapes are taken from the model of the
 //! API in botocore, where they are stricter than the pages.
 
 mod answer;
+mod citations;
+mod embeddings;
 mod extra;
 mod failure;
 mod id;
@@ -14,7 +16,9 @@ mod request;
 mod stream;
 mod tools;
 
-use super::{Dropped, Failure, Kind, Setting, Signing, Speech, StreamDecoder, Target, Translator, structured};
+use super::{
+    Dropped, Embedder, Failure, Kind, Setting, Signing, Speech, StreamDecoder, Target, Translator, structured,
+};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -36,20 +40,8 @@ impl Kind for Bedrock {
         &[Setting { key: "region", required: true }]
     }
 
-    /// Ids have colons in them, and ARNs slashes.
     fn path(&self, target: &Target<'_>) -> String {
-        let mut path = "/model/".to_owned();
-        for byte in target.model.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                path.push(char::from(byte));
-            } else {
-                path.push('%');
-                let digits = [byte >> 4, byte & 15];
-                path.extend(digits.iter().filter_map(|digit| char::from_digit((*digit).into(), 16)).map(upper));
-            }
-        }
-        path.push_str(if target.stream { "/converse-stream" } else { "/converse" });
-        path
+        path(target.model, if target.stream { "converse-stream" } else { "converse" })
     }
 
     /// <https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html>
@@ -63,6 +55,10 @@ impl Kind for Bedrock {
 
     fn speech(&self) -> Speech {
         Speech::Native(&Bedrock)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Bedrock)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {
@@ -98,6 +94,23 @@ impl Translator for Bedrock {
 
 /// By what name the thoughts are known.
 const THOUGHTS: &str = "bedrock";
+
+/// Where `model` is asked to do this. Ids have colons in them, and ARNs slashes.
+fn path(model: &str, action: &str) -> String {
+    let mut path = "/model/".to_owned();
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            let digits = [byte >> 4, byte & 15];
+            path.extend(digits.iter().filter_map(|digit| char::from_digit((*digit).into(), 16)).map(upper));
+        }
+    }
+    path.push('/');
+    path.push_str(action);
+    path
+}
 
 fn upper(digit: char) -> char {
     digit.to_ascii_uppercase()

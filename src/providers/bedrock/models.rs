@@ -21,6 +21,8 @@ pub(super) struct Model {
     pub sampling: Sampling,
     /// Where `top_k` stands in `additionalModelRequestFields`, if it has one.
     pub top_k: &'static [&'static str],
+    /// Whether it can search the web: <https://docs.aws.amazon.com/nova/latest/userguide/grounding.html>
+    pub grounds: bool,
     /// Whether `additionalModelRequestFields.tool_choice` can forbid parallel calls.
     pub one_by_one: bool,
 }
@@ -81,7 +83,8 @@ const MODELS: &[(&str, (u32, u32), Model)] = &[
     ("claude", (4, 0), CLAUDE_4),
     ("claude", (3, 7), Model { sampling: Sampling::Free, ..CLAUDE_4 }),
     ("claude", (0, 0), Model { thinking: Thinking::No, sampling: Sampling::Free, ..CLAUDE_4 }),
-    ("nova-2", (0, 0), Model { thinking: Thinking::Nova, ..NOVA }),
+    ("nova-2", (0, 0), Model { thinking: Thinking::Nova, grounds: true, ..NOVA }),
+    ("nova-premier", (0, 0), Model { grounds: true, ..NOVA }),
     ("amazon.nova", (0, 0), NOVA),
     ("gpt-oss", (0, 0), Model { thinking: Thinking::Effort, schemas: true, ..OTHER }),
     ("mistral-large", (0, 0), Model { forced: Forced::Any, ..MISTRAL }),
@@ -134,6 +137,7 @@ const CLAUDE_4: Model = Model {
     sampling: Sampling::OneOf,
     top_k: &["top_k"],
     one_by_one: false,
+    grounds: false,
 };
 
 const NOVA: Model =
@@ -153,6 +157,7 @@ const OTHER: Model = Model {
     sampling: Sampling::Free,
     top_k: &[],
     one_by_one: false,
+    grounds: false,
 };
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
+use super::super::others::drop_made;
+use super::super::pieces::instruction;
 use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
 use super::extra::{Extra, Plan};
@@ -22,6 +24,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     let model = models::find(target.model);
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
+    drop_made(request, &mut dropped);
     let mut plan = Plan::new(request, &model, &mut dropped);
     if plan.is_unbounded() && plan.max_tokens.take().is_some() {
         dropped.push("max_tokens".to_owned());
@@ -38,7 +41,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     let tier = service_tier(request.service_tier.as_ref(), &mut dropped);
     let (schema, emulation, instruction) = match form {
         Form::Free => (None, None, None),
-        Form::Schema { name, schema } => (Some((name, schema)), None, None),
+        Form::Schema { name, description, schema } => (Some((name, description, schema)), None, None),
         Form::Tool(emulation) => (None, Some(emulation), None),
         Form::Told(instruction) => (None, None, Some(instruction)),
     };
@@ -46,7 +49,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     Writer::new(out).object(|w| {
         says.system(request, instruction, w);
         says.messages(&request.messages, w);
-        let one_by_one = says.tools(request, emulation, w);
+        let one_by_one = says.tools(request, emulation.as_ref(), w);
         if plan.max_tokens.is_some() || sampling.is_any() || !stop.is_empty() {
             w.name("inferenceConfig").object(|w| {
                 w.field_some("maxTokens", &plan.max_tokens);
@@ -58,8 +61,8 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
             });
         }
         Extra { plan, top_k: sampling.top_k, one_by_one }.write(&model, w);
-        if let Some((name, schema)) = schema {
-            w.name("outputConfig").object(|w| write_schema(&name, schema, w));
+        if let Some((name, description, schema)) = schema {
+            w.name("outputConfig").object(|w| write_schema(&name, description.as_ref(), schema, w));
         }
         if let Some(tier) = tier {
             w.name("serviceTier").object(|w| w.field("type", tier));
@@ -158,6 +161,7 @@ enum Form<'a> {
     /// The model holds to a schema by itself.
     Schema {
         name: Str<'a>,
+        description: Option<Str<'a>>,
         schema: Value<'a>,
     },
     /// It is made to call a tool.
@@ -171,16 +175,10 @@ impl<'a> Form<'a> {
     fn choose(request: &Request<'a>, model: &Model, plan: &Plan, dropped: &mut Dropped) -> Self {
         let instruction = match &request.format {
             None => return Self::Free,
-            Some(Format::JsonSchema { name, schema, strict: true }) if model.schemas => {
-                return Self::Schema { name: name.clone(), schema: *schema };
+            Some(Format::JsonSchema { name, schema, description, strict: true }) if model.schemas => {
+                return Self::Schema { name: name.clone(), description: description.clone(), schema: *schema };
             }
-            Some(Format::JsonSchema { schema, .. }) => {
-                let json = schema.raw();
-                format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {json}")
-            }
-            Some(Format::JsonObject) => {
-                "Answer with one JSON object, and with nothing else, not even a code fence.".to_owned()
-            }
+            Some(format) => instruction(format),
         };
         dropped.push("response_format".to_owned());
         let emulation = Emulation::of(request).filter(|_| model.forced == Forced::Tool && !plan.thinks());
@@ -189,13 +187,14 @@ impl<'a> Form<'a> {
 }
 
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html>: the schema is JSON in a string.
-fn write_schema(name: &Str<'_>, schema: Value<'_>, w: &mut Writer<'_>) {
+fn write_schema(name: &Str<'_>, description: Option<&Str<'_>>, schema: Value<'_>, w: &mut Writer<'_>) {
     w.name("textFormat").object(|w| {
         w.field("type", "json_schema");
         w.name("structure").object(|w| {
             w.name("jsonSchema").object(|w| {
                 w.field("schema", &Quoted(schema));
                 w.field("name", name);
+                w.field_some("description", &description);
             });
         });
     });

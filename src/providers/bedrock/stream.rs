@@ -10,10 +10,11 @@
 //! Only tools begin with `contentBlockStart`. Every event has a member `p` that makes its length say nothing.
 
 use super::super::StreamDecoder;
+use super::super::pieces::length;
 use super::super::structured::Undo;
-use super::answer::{finish, is_servers, text, usage};
-use super::failure;
-use crate::chat::{Delta, Sink};
+use super::answer::{finish, is_servers, picture, text, usage};
+use super::{citations, failure};
+use crate::chat::{Citation, Delta, Sink};
 use crate::error::Error;
 use crate::frame::eventstream::{self, Frame};
 use crate::json::{Document, Str, Value};
@@ -34,6 +35,8 @@ struct State {
     index: Option<u64>,
     thoughts: u32,
     calls: u32,
+    /// The characters of the last block of text.
+    said: (u64, u64),
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,7 +58,16 @@ enum Block {
     New,
     /// One that is not for the client.
     Other,
-    Text,
+    Text {
+        /// The characters before it.
+        start: u64,
+        /// Told when its end is known; those of a block without text are of the text before.
+        citations: Vec<Citation<'static>>,
+    },
+    Image {
+        format: Str<'static>,
+        data: String,
+    },
     Thinking {
         /// So far.
         signature: Str<'static>,
@@ -173,7 +185,11 @@ impl State {
                 Block::Tool { call, said: false }
             }
             Some(_) => Block::Other,
-            // Results of tools, images.
+            None if start.get("image").is_some() => {
+                let format = start.get("image").and_then(|image| text(image, "format"));
+                Block::Image { format: format.unwrap_or(Str::plain("png")).into_owned(), data: String::new() }
+            }
+            // Results of tools.
             None if start.members().next().is_some() => Block::Other,
             None => Block::New,
         };
@@ -188,16 +204,21 @@ impl State {
         let Some(delta) = event.get("delta") else { return };
         let thought = delta.get("reasoningContent");
         if matches!(self.block, Block::New) {
-            self.block = match (thought, delta.get("text")) {
-                (Some(_), _) => Block::Thinking { signature: Str::EMPTY, said: false },
-                (None, Some(_)) => Block::Text,
-                (None, None) => return,
+            let is_text = ["text", "citation"].iter().any(|name| delta.get(name).is_some());
+            self.block = match thought {
+                Some(_) => Block::Thinking { signature: Str::EMPTY, said: false },
+                None if is_text => Block::Text { start: self.said.1, citations: Vec::new() },
+                None if delta.get("image").is_some() => Block::Image { format: Str::plain("png"), data: String::new() },
+                None => return,
             };
         }
         let more = |holder: Value<'_>, name| text(holder, name).filter(|text| !text.is_empty()).map(Str::into_owned);
         match &mut self.block {
-            Block::Text => {
+            Block::Text { start, citations } => {
+                let citation = delta.get("citation").and_then(|citation| citations::read(citation, (0, 0)));
+                citations.extend(citation.map(Citation::into_owned));
                 if let Some(text) = more(delta, "text") {
+                    self.said = (*start, self.said.1 + length(&text));
                     out.push(0, Delta::Text(text));
                 }
             }
@@ -220,12 +241,23 @@ impl State {
                     out.push(0, Delta::RedactedThinking { block: count(&mut self.thoughts), data });
                 }
             }
+            Block::Image { data, .. } => {
+                let bytes = delta.path(&["image", "source", "bytes"]).and_then(Value::as_str);
+                data.push_str(bytes.as_ref().map_or("", Str::escaped));
+            }
             Block::New | Block::Other => {}
         }
     }
 
     fn close(&mut self, out: &mut dyn Sink) {
         match core::mem::take(&mut self.block) {
+            Block::Text { citations, .. } => {
+                let range = Some(self.said);
+                citations.into_iter().for_each(|citation| out.push(0, Delta::Citation(Citation { range, ..citation })));
+            }
+            Block::Image { format, data } if !data.is_empty() => {
+                out.push(0, Delta::Image(picture(&format, Str::plain(&data))));
+            }
             Block::Thinking { signature, .. } if !signature.is_empty() => {
                 out.push(0, Delta::Signature { block: count(&mut self.thoughts), signature });
             }

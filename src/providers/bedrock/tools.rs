@@ -2,11 +2,12 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html>
 
+use super::super::others::{drop_search, drop_tools};
 use super::super::pieces::Schema;
 use super::super::structured::{self, Emulation};
 use super::messages::Says;
 use super::models::{Caches, Forced};
-use crate::chat::{Part, Request, Tool, ToolChoice};
+use crate::chat::{Part, Request, ServerTool, Tool, ToolChoice};
 use crate::json::{Str, Value, Writer};
 
 /// What `toolChoice` says.
@@ -18,14 +19,28 @@ enum Choice<'c> {
 
 impl Says<'_> {
     /// Writes `toolConfig`, if anything has to do with tools; whether parallel calls are still to be forbidden.
-    pub(super) fn tools(&mut self, request: &Request<'_>, schema: Option<Emulation<'_>>, w: &mut Writer<'_>) -> bool {
+    pub(super) fn tools(&mut self, request: &Request<'_>, schema: Option<&Emulation<'_>>, w: &mut Writer<'_>) -> bool {
         let past = past_calls(request);
         let is_none = matches!(request.tool_choice, Some(ToolChoice::None));
         // There is no word for "none": without tools there is nothing to call. "The toolConfig field must be defined when
         // using toolUse and toolResult content blocks" stands against it.
         let offered = if is_none && past.is_none() { &[][..] } else { &request.tools };
         let past = past.filter(|_| offered.is_empty());
-        if offered.is_empty() && past.is_none() && schema.is_none() {
+        drop_tools(request, |tool| system_tool(tool).is_some(), self.dropped);
+        let mut system: Vec<Str<'_>> = request.server_tools.iter().filter_map(system_tool).collect();
+        if request.web_search.is_some() && self.model.grounds {
+            system.push(Str::plain("nova_grounding"));
+            if request
+                .web_search
+                .as_ref()
+                .is_some_and(|search| search.context_size.is_some() || search.location.is_some())
+            {
+                self.dropped.push("web_search_options".to_owned());
+            }
+        } else {
+            drop_search(request, self.dropped);
+        }
+        if offered.is_empty() && past.is_none() && schema.is_none() && system.is_empty() {
             return false;
         }
         if is_none && schema.is_none() && !offered.is_empty() {
@@ -44,10 +59,13 @@ impl Says<'_> {
         w.name("toolConfig").object(|w| {
             w.name("tools").array(|w| {
                 offered.iter().for_each(|tool| self.tool(tool, w));
+                for name in &system {
+                    w.object(|w| w.name("systemTool").object(|w| w.field("name", name)));
+                }
                 past.into_iter().flatten().for_each(|name| self.spec(&name, None, None, false, w));
-                if let Some(Emulation { schema, .. }) = schema {
-                    let description = Str::plain(structured::DESCRIPTION);
-                    self.spec(&Str::plain(structured::NAME), Some(&description), Some(schema), false, w);
+                if let Some(emulation) = schema {
+                    let (name, description) = (Str::plain(structured::NAME), emulation.description());
+                    self.spec(&name, Some(&Str::plain(&description)), Some(emulation.schema), false, w);
                 }
             });
             if let Some(choice) = choice.filter(|_| !one_by_one || !is_auto || !self.model.one_by_one) {
@@ -65,11 +83,11 @@ impl Says<'_> {
     fn choice<'c>(
         &mut self,
         request: &Request<'_>,
-        schema: Option<Emulation<'_>>,
+        schema: Option<&Emulation<'_>>,
         name: &'c str,
     ) -> Option<Choice<'c>> {
         if let Some(Emulation { beside_others, .. }) = schema {
-            return Some(if beside_others { Choice::Any } else { Choice::Tool(structured::NAME) });
+            return Some(if *beside_others { Choice::Any } else { Choice::Tool(structured::NAME) });
         }
         let choice = match &request.tool_choice {
             None | Some(ToolChoice::None) => return None,
@@ -120,6 +138,12 @@ impl Says<'_> {
             });
         });
     }
+}
+
+/// The name in `{"systemTool": {"name": "nova_grounding"}}`, a tool that Bedrock runs itself:
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_SystemTool.html>
+fn system_tool<'a>(tool: &ServerTool<'a>) -> Option<Str<'a>> {
+    tool.value.path(&["systemTool", "name"]).and_then(Value::as_str)
 }
 
 /// The names of the tools that were called in the conversation, each once; `None` if it has nothing to do with tools.

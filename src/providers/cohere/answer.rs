@@ -3,7 +3,8 @@
 //! What the model writes before it calls tools, `tool_plan`, is a thought: "A chain-of-thought style reflection and plan that
 //! the model generates when working with Tools." As text, clients would show it as the answer.
 
-use super::failure;
+use super::super::pieces::length;
+use super::{citations, failure};
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
@@ -23,16 +24,34 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     let mut parts = Vec::new();
     let thought = |text| Part::Thinking { text, signature: None };
     parts.extend(text(message, "tool_plan").map(thought));
+    // The characters before each block.
+    let (mut starts, mut said) = (Vec::new(), 0);
     for block in message.get("content").into_iter().flat_map(Value::elements) {
+        starts.push(said);
         parts.extend(text(block, "thinking").map(thought));
-        parts.extend(text(block, "text").map(|text| Part::Text(text.into())));
+        if let Some(text) = text(block, "text") {
+            said += length(&text);
+            parts.push(Part::Text(text.into()));
+        }
+    }
+    parts.extend(
+        message
+            .get("content")
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .map(|text| Part::Text(text.into())),
+    );
+    for citation in message.get("citations").into_iter().flat_map(Value::elements) {
+        let block = citation.get("content_index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+        let before = block.and_then(|block| starts.get(block)).copied().unwrap_or(0);
+        parts.extend(citations::read(citation, before).map(Part::Citation));
     }
     let calls = message.get("tool_calls").into_iter().flat_map(Value::elements);
     parts.extend(calls.filter_map(call).map(Part::ToolCall));
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     Ok(Answer {
         id: text(body, "id").unwrap_or_default(),
-        choices: vec![Choice { parts, finish: finish(native, calls) }],
+        choices: vec![Choice { parts, logprobs: citations::logprobs(body), finish: finish(native, calls) }],
         usage: body.get("usage").and_then(usage),
         service_tier: None,
     })

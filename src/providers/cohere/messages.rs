@@ -2,6 +2,7 @@
 //!
 //! <https://docs.cohere.com/v2/docs/chat-api>, <https://docs.cohere.com/v2/docs/tool-use-overview>
 
+use super::super::others::is_made;
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, ToolCall};
 use crate::error::Error;
 use crate::json::{Quoted, Str, Write, Writer};
@@ -55,7 +56,7 @@ pub(super) fn write(request: &Request<'_>, instruction: Option<&str>, thinks: bo
 /// Results of tools are messages of their own, before what else the user says.
 fn write_user(message: &Message<'_>, w: &mut Writer<'_>) {
     for part in &message.parts {
-        if let Part::ToolResult { id, parts } = part {
+        if let Part::ToolResult { id, parts, .. } = part {
             w.object(|w| {
                 w.field("role", "tool");
                 w.field("tool_call_id", id);
@@ -77,7 +78,8 @@ fn write_user(message: &Message<'_>, w: &mut Writer<'_>) {
 fn write_assistant(message: &Message<'_>, thinks: bool, w: &mut Writer<'_>) {
     let calls: Vec<_> = message.parts.iter().filter(|part| matches!(part, Part::ToolCall(_))).collect();
     let is_thought = |part: &Part<'_>| matches!(part, Part::Thinking { text, .. } if !text.is_blank());
-    let content = message.parts.iter().filter(|part| is_said(part) || thinks && is_thought(part));
+    let is_told = |part: &&Part<'_>| is_said(part) && !is_made(message, part) || thinks && is_thought(part);
+    let content = message.parts.iter().filter(is_told);
     let content: Vec<_> = content.collect();
     if content.is_empty() && calls.is_empty() {
         return;

@@ -1,14 +1,16 @@
-//! Cohere's Chat API, version 2.
+//! Cohere's Chat and Embed APIs, version 2.
 //!
 //! <https://docs.cohere.com/reference/chat>
 
 mod answer;
+mod citations;
+mod embeddings;
 mod failure;
 mod messages;
 mod request;
 mod stream;
 
-use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -36,6 +38,10 @@ impl Kind for Cohere {
 
     fn speech(&self) -> Speech {
         Speech::Native(&Cohere)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Cohere)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {

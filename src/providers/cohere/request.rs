@@ -2,7 +2,10 @@
 //!
 //! <https://docs.cohere.com/reference/chat>
 
-use super::super::others::drop_hints;
+use super::super::others::{
+    drop_cited, drop_description, drop_failures, drop_hints, drop_made, drop_search, drop_tools,
+};
+use super::super::pieces;
 use super::super::{Dropped, Target};
 use super::messages;
 use crate::chat::{Format, Reasoning, Request, Tool, ToolChoice};
@@ -20,12 +23,18 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     let tools = tools(request)?;
     let others = others(request, &mut dropped)?;
     drop_hints(request, &mut dropped);
+    drop_failures(request, &mut dropped);
+    drop_made(request, &mut dropped);
+    drop_cited(request, &mut dropped);
+    drop_search(request, &mut dropped);
+    drop_tools(request, |_| false, &mut dropped);
     let instruction = instruction(request, &mut dropped);
     Writer::new(out).object(|w| {
         w.field("model", target.model);
         messages::write(request, instruction.as_deref(), thinks(target.model), w);
         write_tools(request, &tools, &mut dropped, w);
         if instruction.is_none() {
+            drop_description(request, &mut dropped);
             write_format(request.format.as_ref(), w);
         }
         write_thinking(request.reasoning.as_ref(), &mut dropped, w);
@@ -47,8 +56,7 @@ fn thinks(model: &str) -> bool {
     model.contains("reasoning") || model.contains("command-a-plus")
 }
 
-/// What Cohere knows of the members that the vocabulary has no word for, by Cohere's names. Cohere has `logprobs`, but the
-/// vocabulary has no word for what comes back.
+/// What Cohere knows of the members that the vocabulary has no word for, by Cohere's names.
 fn others<'a>(request: &Request<'a>, dropped: &mut Dropped) -> Result<Vec<(&'static str, Value<'a>)>, Error> {
     let mut taken = Vec::new();
     let within = |value: Value<'_>, most: f64| value.as_f64().is_some_and(|value| (0.0..=most).contains(&value));
@@ -67,6 +75,7 @@ fn others<'a>(request: &Request<'a>, dropped: &mut Dropped) -> Result<Vec<(&'sta
             "documents" => taken.push(("documents", *value)),
             "citation_options" => taken.push(("citation_options", *value)),
             "priority" => taken.push(("priority", *value)),
+            "logprobs" => taken.push(("logprobs", *value)),
             name => dropped.push(name.to_owned()),
         }
     }
@@ -142,12 +151,7 @@ fn instruction(request: &Request<'_>, dropped: &mut Dropped) -> Option<String> {
     let has_documents = request.others.iter().any(|(name, value)| *name == "documents" && !value.is_null());
     let format = request.format.as_ref().filter(|_| has_documents || !request.tools.is_empty())?;
     dropped.push("response_format".to_owned());
-    Some(match format {
-        Format::JsonObject => "Answer with one JSON object, and with nothing else, not even a code fence.".to_owned(),
-        Format::JsonSchema { schema, .. } => {
-            format!("Answer with JSON of this schema, and with nothing else, not even a code fence: {}", schema.raw())
-        }
-    })
+    Some(pieces::instruction(format))
 }
 
 /// <https://docs.cohere.com/docs/structured-outputs>

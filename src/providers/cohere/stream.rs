@@ -9,12 +9,13 @@
 //! ```
 
 use super::super::StreamDecoder;
+use super::super::pieces::length;
 use super::answer::{finish, text, usage};
-use super::failure;
+use super::{citations, failure};
 use crate::chat::{Delta, Sink};
 use crate::error::Error;
 use crate::frame::sse;
-use crate::json::{Document, Str, Value};
+use crate::json::{Document, Kind, Str, Value};
 
 /// Reads one stream.
 #[derive(Debug, Default)]
@@ -31,6 +32,9 @@ struct State {
     /// The thought that was last heard, and its number.
     thought: Option<(Thought, u32)>,
     calls: Vec<Call>,
+    /// Characters of text so far, and before the block that is being read.
+    said: u64,
+    start: u64,
 }
 
 /// Where a thought is told.
@@ -114,8 +118,25 @@ impl State {
                 if let Some(text) = text(content, "thinking") {
                     self.think(Thought::Block(index), text, out);
                 }
+                if &*kind.decode() == "content-start" {
+                    self.start = self.said;
+                }
                 if let Some(text) = text(content, "text") {
+                    self.said += length(&text);
                     out.push(0, Delta::Text(text));
+                }
+                let logprobs = citations::logprobs(event);
+                if !logprobs.is_empty() {
+                    out.push(0, Delta::Logprobs(logprobs));
+                }
+            }
+            "citation-start" => {
+                // One, or several.
+                let Some(member) = holder("citations") else { return Ok(()) };
+                let one = Some(member).filter(|member| member.kind() == Kind::Object);
+                for citation in one.into_iter().chain(member.elements()) {
+                    let told = citations::read(citation, self.start);
+                    told.for_each(|citation| out.push(0, Delta::Citation(citation)));
                 }
             }
             "tool-plan-delta" => {
@@ -134,7 +155,7 @@ impl State {
                 }
             }
             "message-end" => return self.finish(event, out),
-            // Citations, of which the vocabulary has no word; ends of blocks; what may be added.
+            // Ends of blocks and citations; what may be added.
             _ => {}
         }
         Ok(())

@@ -2,8 +2,8 @@
 //!
 //! <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse>
 
-use super::failure;
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+use super::{citations, failure, logprobs};
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 
@@ -16,10 +16,16 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     let mut choices = Vec::new();
     for (position, candidate) in (0..).zip(candidates(body)) {
         let index = candidate.get("index").and_then(Value::as_u64).unwrap_or(position);
-        let native = native(candidate).ok_or_else(|| Error::bad_answer("the provider's answer has no finishReason"))?;
-        let parts = parts(candidate, &id, u32::try_from(index).unwrap_or(0));
+        let mut parts = parts(candidate, &id, u32::try_from(index).unwrap_or(0));
+        // The body is whole: what was said counts for more than that nobody says why it ended.
+        let native = native(candidate).or_else(|| (!parts.is_empty()).then_some(Str::plain("STOP")));
+        let native = native.ok_or_else(|| Error::bad_answer("the provider's answer has no finishReason"))?;
         let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-        choices.push((index, Choice { finish: finish(native, candidate, calls)?, parts }));
+        let texts = parts.iter().filter_map(|part| if let Part::Text(text) = part { Some(&text.text) } else { None });
+        let said = Str::join(texts, &Str::EMPTY);
+        parts.extend(citations::read(candidate, &said.decode()).into_iter().map(Part::Citation));
+        let logprobs = logprobs::read(candidate);
+        choices.push((index, Choice { finish: finish(native, candidate, calls)?, parts, logprobs }));
     }
     if choices.is_empty() {
         let blocked = failure::blocked(body);
@@ -47,6 +53,12 @@ fn parts<'a>(candidate: Value<'a>, id: &Str<'_>, choice: u32) -> Vec<Part<'a>> {
                 }
             }
             Piece::Thought(text) => parts.push(Part::Thinking { text, signature }),
+            Piece::Media(media) => {
+                parts.push(if is_sound(&media) { Part::Audio(media) } else { Part::Image(media) });
+                if signature.is_some() {
+                    parts.push(Part::Thinking { text: Str::EMPTY, signature });
+                }
+            }
             Piece::Call { id: given, name, args } => {
                 let arguments = args.map_or(Arguments::Text(Str::plain("{}")), Arguments::Object);
                 let id = given.unwrap_or_else(|| call_id(id, choice, calls, &name, args));
@@ -62,6 +74,7 @@ fn parts<'a>(candidate: Value<'a>, id: &Str<'_>, choice: u32) -> Vec<Part<'a>> {
 pub(super) enum Piece<'a> {
     Text(Str<'a>),
     Thought(Str<'a>),
+    Media(Media<'a>),
     Call { id: Option<Str<'a>>, name: Str<'a>, args: Option<Value<'a>> },
 }
 
@@ -70,9 +83,24 @@ pub(super) fn candidates(body: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     body.get("candidates").into_iter().flat_map(Value::elements)
 }
 
+/// Whether it is to be heard.
+pub(super) fn is_sound(media: &Media<'_>) -> bool {
+    matches!(media, Media::Base64 { media_type, .. } if media_type.decode().starts_with("audio/"))
+}
+
+/// A picture or a sound that the model made: <https://ai.google.dev/gemini-api/docs/image-generation>,
+/// <https://ai.google.dev/gemini-api/docs/speech-generation>.
+fn media(part: Value<'_>) -> Option<Media<'_>> {
+    if let Some(inline) = part.get("inlineData") {
+        let media_type = text(inline, "mimeType").unwrap_or(Str::plain("application/octet-stream"));
+        return Some(Media::Base64 { media_type, data: text(inline, "data").filter(|data| !data.is_empty())? });
+    }
+    text(part.get("fileData")?, "fileUri").map(Media::Url)
+}
+
 /// What a candidate says, each with its `thoughtSignature`. Tools that Google ran itself (`executableCode`, `toolCall` and
-/// their results) are none of the client's; of a picture or a sound there is no word yet. A signature that stands alone is
-/// that of an empty text: <https://ai.google.dev/gemini-api/docs/thought-signatures>
+/// their results) are none of the client's, and neither are the pictures that a model thinks with. A signature that stands
+/// alone is that of an empty text: <https://ai.google.dev/gemini-api/docs/thought-signatures>
 pub(super) fn pieces(candidate: Value<'_>) -> impl Iterator<Item = (Piece<'_>, Option<Str<'_>>)> {
     let parts = candidate.path(&["content", "parts"]).into_iter().flat_map(Value::elements);
     parts.filter_map(|part| {
@@ -86,6 +114,7 @@ pub(super) fn pieces(candidate: Value<'_>) -> impl Iterator<Item = (Piece<'_>, O
             },
             (None, Some(text)) if is_thought => Piece::Thought(text),
             (None, Some(text)) => Piece::Text(text),
+            (None, None) if !is_thought && media(part).is_some() => Piece::Media(media(part)?),
             (None, None) if part.members().all(|(name, _)| name == "thoughtSignature" || name == "thought") => {
                 Piece::Text(Str::EMPTY)
             }

@@ -72,8 +72,8 @@ impl<'r, 'm> Turn<'r, 'm> {
     fn user(&mut self, messages: &[&'r Message<'m>], w: &mut Writer<'_>) {
         let parts = || messages.iter().flat_map(|message| &message.parts);
         for part in parts() {
-            if let Part::ToolResult { id, parts } = part {
-                self.result(id, parts, w);
+            if let Part::ToolResult { id, parts, is_error } = part {
+                self.result(id, parts, *is_error, w);
             }
         }
         // Files that a result cannot have in it stand beside it.
@@ -91,7 +91,7 @@ impl<'r, 'm> Turn<'r, 'm> {
         }
     }
 
-    fn result(&self, id: &Str<'_>, parts: &[Part<'_>], w: &mut Writer<'_>) {
+    fn result(&self, id: &Str<'_>, parts: &[Part<'_>], is_error: bool, w: &mut Writer<'_>) {
         let name = self.calls.get(&*id.decode());
         w.object(|w| {
             w.name("functionResponse").object(|w| {
@@ -103,7 +103,7 @@ impl<'r, 'm> Turn<'r, 'm> {
                     Some(name) => w.field("name", *name),
                     None => w.field("name", "unknown_function"),
                 }
-                w.field("response", &Response(parts));
+                w.field("response", &Response { parts, is_error });
                 let mut files = parts.iter().filter(|part| self.fits(part)).filter_map(media_of).peekable();
                 if files.peek().is_some() {
                     w.name("parts").array(|w| files.for_each(|file| w.object(|w| media::write_inline(file, w))));
@@ -125,19 +125,19 @@ impl<'r, 'm> Turn<'r, 'm> {
         for message in messages {
             let ours = thinking::are_ours(message);
             let said = || message.parts.iter().filter(|part| is_said(part, ours));
-            let last_text = said().rposition_of(|part| text_of(part).is_some());
-            let mut of_text = None;
-            for part in said().filter(|_| last_text.is_some()) {
-                of_text = wordless(part).or(of_text);
-            }
+            let signed = signed(said());
             for (index, part) in said().enumerate() {
                 match part {
                     Part::ToolCall(call) => {
                         self.calls.insert(call.id.decode(), &call.name);
                         self.call(call, ours, core::mem::take(&mut is_first_call), w);
                     }
-                    part if wordless(part).is_some() && wordless(part) == of_text => {}
-                    part => write_part(part, of_text.filter(|_| Some(index) == last_text), w),
+                    // It stands with the part that it signs.
+                    _ if signed.iter().any(|(_, thought, _)| *thought == index) => {}
+                    part => {
+                        let signature = signed.iter().find(|(signed, _, _)| *signed == index);
+                        write_part(part, signature.map(|(_, _, signature)| *signature), w);
+                    }
                 }
             }
         }
@@ -162,15 +162,20 @@ impl<'r, 'm> Turn<'r, 'm> {
     }
 }
 
-/// Where the last of them is for which something holds.
-trait LastPosition: Iterator {
-    fn rposition_of(self, holds: impl Fn(&Self::Item) -> bool) -> Option<usize>;
-}
-
-impl<I: Iterator> LastPosition for I {
-    fn rposition_of(self, holds: impl Fn(&Self::Item) -> bool) -> Option<usize> {
-        self.enumerate().filter(|(_, item)| holds(item)).last().map(|(index, _)| index)
-    }
+/// Which part is signed by which thought without words, both by their places, and the signature. Such a thought comes right
+/// after what it signs, but clients send thoughts first, so that all that is left is their order: the last ones are
+/// of the images, "return this signature in the exact part where it was received", and one of the last text before them.
+fn signed<'p, 'a: 'p>(parts: impl Iterator<Item = &'p Part<'a>> + Clone) -> Vec<(usize, usize, &'p Str<'a>)> {
+    let of = |holds: fn(&Part<'_>) -> bool| {
+        let parts = parts.clone().enumerate();
+        parts.filter(move |(_, part)| holds(part)).map(|(index, _)| index)
+    };
+    let text = of(|part| text_of(part).is_some()).last();
+    let targets: Vec<usize> = text.into_iter().chain(of(is_file)).collect();
+    let thoughts = parts.clone().enumerate().filter_map(|(index, part)| Some((index, wordless(part)?)));
+    let thoughts: Vec<_> = thoughts.collect();
+    let pairs = targets.into_iter().rev().zip(thoughts.into_iter().rev());
+    pairs.map(|(target, (thought, signature))| (target, thought, signature)).collect()
 }
 
 /// Blank parts are left out ("must include at least one parts field", "data oneof must be set"), and so are thoughts without
@@ -223,9 +228,9 @@ fn write_part(part: &Part<'_>, signature: Option<&Str<'_>>, w: &mut Writer<'_>) 
             }
             w.field_some("thoughtSignature", signature);
         }),
-        Part::Image(media) => media::write(media, "image/jpeg", w),
-        Part::Document { media, .. } => media::write(media, "application/pdf", w),
-        Part::Audio(media) => media::write(media, "audio/mp3", w),
-        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } => {}
+        Part::Image(media) => media::write(media, "image/jpeg", signature, w),
+        Part::Document { media, .. } => media::write(media, "application/pdf", signature, w),
+        Part::Audio(media) => media::write(media, "audio/mp3", signature, w),
+        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {}
     }
 }

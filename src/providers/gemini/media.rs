@@ -5,17 +5,19 @@
 use crate::chat::Media;
 use crate::json::{Str, Writer};
 
-/// Writes a part for `media`; `usual` is the media type of what has none. A remote file is Google's to fetch.
-pub(super) fn write(media: &Media<'_>, usual: &str, w: &mut Writer<'_>) {
-    match media {
-        Media::Url(uri) => w.object(|w| {
-            w.name("fileData").object(|w| {
+/// Writes a part for `media`; `usual` is the media type of what has none. A remote file is Google's to fetch. `signature`: that
+/// of a file which the model has made itself.
+pub(super) fn write(media: &Media<'_>, usual: &str, signature: Option<&Str<'_>>, w: &mut Writer<'_>) {
+    w.object(|w| {
+        match media {
+            Media::Url(uri) => w.name("fileData").object(|w| {
                 w.field("mimeType", guess(uri).unwrap_or(usual));
                 w.field("fileUri", uri);
-            });
-        }),
-        Media::Base64 { .. } => w.object(|w| write_inline(media, w)),
-    }
+            }),
+            Media::Base64 { .. } => write_inline(media, w),
+        }
+        w.field_some("thoughtSignature", &signature);
+    });
 }
 
 /// Writes the member `inlineData`.
@@ -98,7 +100,7 @@ mod tests {
             (url("https://youtu.be/x"), r#"{"fileData":{"mimeType":"video/mp4","fileUri":"https://youtu.be/x"}}"#),
         ] {
             let mut out = String::new();
-            write(&media, "usual/one", &mut Writer::new(&mut out));
+            write(&media, "usual/one", None, &mut Writer::new(&mut out));
             assert_eq!(out, expected);
         }
     }

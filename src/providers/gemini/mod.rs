@@ -4,9 +4,13 @@
 
 mod answer;
 mod array;
+mod citations;
 mod contents;
+mod embeddings;
 mod failure;
+mod logprobs;
 mod media;
+mod modalities;
 mod models;
 mod parts;
 mod request;
@@ -14,10 +18,10 @@ mod schema;
 mod stream;
 mod thinking;
 mod tools;
-mod vertex;
 
-pub use self::vertex::Vertex;
-use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+pub(super) use self::embeddings::OnVertex;
+use super::pieces::segment;
+use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -48,14 +52,18 @@ impl Kind for Gemini {
         Speech::Native(&GOOGLE_AI)
     }
 
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Gemini)
+    }
+
     fn error(&self, failure: &Failure<'_>) -> Error {
-        failure::of_status(failure.status, failure.body)
+        error(failure)
     }
 }
 
 /// What both services speak, and where they differ.
 #[derive(Debug)]
-struct Language {
+pub(super) struct Language {
     /// Whether calls and their results can be told apart by `id`. Vertex finds a result by the function's name:
     /// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/Content#FunctionCall>
     ids: bool,
@@ -66,7 +74,7 @@ struct Language {
 static GOOGLE_AI: Language = Language { ids: true, service_tiers: true };
 
 /// Vertex's.
-static VERTEX: Language = Language { ids: false, service_tiers: false };
+pub(super) static VERTEX: Language = Language { ids: false, service_tiers: false };
 
 impl Translator for Language {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
@@ -87,7 +95,7 @@ impl Translator for Language {
 }
 
 /// What an answer that is an error means, on either service.
-fn error(failure: &Failure<'_>) -> Error {
+pub(super) fn error(failure: &Failure<'_>) -> Error {
     failure::of_status(failure.status, failure.body)
 }
 
@@ -95,23 +103,6 @@ fn error(failure: &Failure<'_>) -> Error {
 /// <https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>
 fn method(target: &Target<'_>) -> &'static str {
     if target.stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" }
-}
-
-/// A name as one segment of a path: `pchar` of RFC 3986, without `%`, `/` and what has a meaning here, `:`.
-fn segment(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            let digits = [byte >> 4, byte & 15].into_iter();
-            out.extend(
-                digits.filter_map(|digit| char::from_digit(digit.into(), 16)).map(|digit| digit.to_ascii_uppercase()),
-            );
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -18,13 +18,16 @@ impl Write for Args<'_> {
 }
 
 /// `functionResponse.response`, which is a `Struct` too: a result that is a JSON object as it is, any other as
-/// `{"result": ...}`. <https://ai.google.dev/api/caching#FunctionResponse>
+/// `{"result": ...}`. "Use "error" key to specify error details". <https://ai.google.dev/api/caching#FunctionResponse>
 #[derive(Debug)]
-pub(super) struct Response<'a>(pub &'a [Part<'a>]);
+pub(super) struct Response<'a> {
+    pub parts: &'a [Part<'a>],
+    pub is_error: bool,
+}
 
 impl Write for Response<'_> {
     fn write(&self, out: &mut String) {
-        let texts = self.0.iter().filter_map(|part| match part {
+        let texts = self.parts.iter().filter_map(|part| match part {
             Part::Text(text) => Some(&text.text),
             Part::Refusal(text) => Some(text),
             _ => None,
@@ -40,6 +43,7 @@ impl Write for Response<'_> {
         };
         let decoded = text.decode();
         match Document::parse(decoded.as_bytes()) {
+            _ if self.is_error => Writer::new(out).object(|w| w.field("error", text)),
             Ok(document) if document.root().kind() == Kind::Object => document.root().write(out),
             _ => Writer::new(out).object(|w| w.field("result", text)),
         }
@@ -95,10 +99,11 @@ mod tests {
             (r#"{"a": 1"#, r#"{"arguments":"{\"a\": 1"}"#, r#"{"result":"{\"a\": 1"}"#),
         ] {
             check(&Args(&Arguments::Text(Str::plain(text))), args);
-            check(&Response(&[Part::Text(Str::plain(text).into())]), response);
+            check(&Response { parts: &[Part::Text(Str::plain(text).into())], is_error: false }, response);
         }
         let text = |text| Part::Text(Str::plain(text).into());
-        check(&Response(&[text("a"), text("b")]), r#"{"result":"a\nb"}"#);
-        check(&Response(&[]), r#"{"result":""}"#);
+        check(&Response { parts: &[text("a"), text("b")], is_error: false }, r#"{"result":"a\nb"}"#);
+        check(&Response { parts: &[], is_error: false }, r#"{"result":""}"#);
+        check(&Response { parts: &[text("{}")], is_error: true }, r#"{"error":"{}"}"#);
     }
 }

@@ -3,13 +3,15 @@
 //! <https://ai.google.dev/api/generate-content#request-body>
 
 use super::super::Dropped;
+use super::super::others::{drop_cited, drop_description};
 use super::Language;
+use super::modalities::Modalities;
 use super::models::{self, Model};
 use super::parts::Raw;
 use super::schema::Schema;
 use super::thinking::Plan;
 use super::{contents, tools};
-use crate::chat::{Format, Part, Request, Text, ToolChoice};
+use crate::chat::{Format, Part, Request, Role, Text, ToolChoice};
 use crate::dialect::says_nothing;
 use crate::json::{Str, Value, Writer};
 
@@ -24,6 +26,10 @@ pub(super) fn write(request: &Request<'_>, model: &str, language: &Language, out
     let (format, instruction) = format(request, &model, &mut dropped);
     let plan = Plan::new(request.reasoning.as_ref(), &model, &mut dropped);
     let config = config(request, &others, format, plan, &mut dropped);
+    drop_cited(request, &mut dropped);
+    if format.is_some() {
+        drop_description(request, &mut dropped);
+    }
     let service_tier = service_tier(request.service_tier.as_ref(), language, &mut dropped);
     if request.user.is_some() {
         dropped.push("user".to_owned());
@@ -31,6 +37,11 @@ pub(super) fn write(request: &Request<'_>, model: &str, language: &Language, out
     if has_cache_markers(request) {
         // Prefixes are cached without being told to: https://ai.google.dev/gemini-api/docs/caching
         dropped.push("cache_control".to_owned());
+    }
+    let operator = request.messages.iter().filter(|message| message.role == Role::System);
+    if operator.flat_map(|message| &message.parts).any(|part| !matches!(part, Part::Text(_) | Part::Refusal(_))) {
+        // "systemInstruction: currently, text only": https://ai.google.dev/api/generate-content#request-body
+        dropped.push("messages[].content[]".to_owned());
     }
     Writer::new(out).object(|w| {
         contents::write_system(request, instruction, w);
@@ -58,6 +69,9 @@ struct Others<'a> {
     frequency_penalty: Option<Value<'a>>,
     safety_settings: Option<Value<'a>>,
     cached_content: Option<Value<'a>>,
+    logprobs: Option<Value<'a>>,
+    top_logprobs: Option<Value<'a>>,
+    modalities: Modalities<'a>,
 }
 
 impl<'a> Others<'a> {
@@ -69,12 +83,18 @@ impl<'a> Others<'a> {
                 "n" => &mut taken.n,
                 "top_k" => &mut taken.top_k,
                 "seed" => &mut taken.seed,
+                "top_logprobs" => &mut taken.top_logprobs,
                 name if says_nothing(name, *value) => continue,
                 "presence_penalty" => &mut taken.presence_penalty,
                 "frequency_penalty" => &mut taken.frequency_penalty,
                 // Google's own: https://ai.google.dev/gemini-api/docs/safety-settings
                 "safety_settings" => &mut taken.safety_settings,
                 "cached_content" => &mut taken.cached_content,
+                "logprobs" => &mut taken.logprobs,
+                "modalities" => &mut taken.modalities.list,
+                "audio" => &mut taken.modalities.audio,
+                // OpenRouter's.
+                "image_config" => &mut taken.modalities.image,
                 name => {
                     dropped.push(name.to_owned());
                     continue;
@@ -111,6 +131,16 @@ fn config(
         w.field_some("seed", &others.seed);
         w.field_some("presencePenalty", &others.presence_penalty);
         w.field_some("frequencyPenalty", &others.frequency_penalty);
+        // "logprobs: Only valid if responseLogprobs=True. This sets the number of top logprobs, including the chosen candidate"
+        match (others.logprobs.and_then(Value::as_bool), others.top_logprobs) {
+            (Some(true), top) => {
+                w.field("responseLogprobs", &true);
+                w.field_some("logprobs", &top.filter(|top| top.as_u64() != Some(0)));
+            }
+            (_, Some(top)) if top.as_u64() != Some(0) => dropped.push("top_logprobs".to_owned()),
+            _ => {}
+        }
+        others.modalities.write(request.stream, dropped, w);
         if let Some(format) = format {
             w.field("responseMimeType", "application/json");
             if let Format::JsonSchema { schema, .. } = format {
@@ -140,9 +170,11 @@ fn format<'r, 'a>(
     }
     let instruction = match format {
         Format::JsonObject => "Unless you call a function, answer with a JSON object and nothing else.".to_owned(),
-        Format::JsonSchema { schema, .. } => {
+        Format::JsonSchema { schema, description, .. } => {
             let schema = schema.raw();
-            format!("Unless you call a function, answer with JSON of this schema and nothing else:\n{schema}")
+            let about =
+                description.as_ref().map(|text| format!("\nIt is to be: {}", text.decode())).unwrap_or_default();
+            format!("Unless you call a function, answer with JSON of this schema and nothing else:\n{schema}{about}")
         }
     };
     (None, Some(instruction))

@@ -5,16 +5,19 @@
 //! so that ends are told at the end.
 
 use super::super::StreamDecoder;
-use super::answer::{self, Piece, call_id, candidates, pieces, text};
+use super::answer::{self, Piece, call_id, candidates, is_sound, pieces, text};
 use super::array::Splitter;
-use super::failure;
-use crate::chat::{Delta, Finish, FinishReason, Sink, Usage};
+use super::{citations, failure, logprobs};
+use crate::chat::{Citation, Delta, Finish, FinishReason, Sink, Usage};
 use crate::error::Error;
 use crate::frame::sse;
-use crate::json::{Document, Str, Value};
+use crate::json::{Document, Kind, Str, Value, Writer};
 
 /// More alternatives than any model gives.
 const MOST_CHOICES: usize = 128;
+
+/// More chunks with sources in them than there is any use for.
+const MOST_SOURCES: usize = 64;
 
 /// Reads one stream.
 #[derive(Debug, Default)]
@@ -47,6 +50,10 @@ struct Choice {
     /// Whether the last thought goes on.
     is_thinking: bool,
     calls: u32,
+    /// All of the text so far, since sources name places in it.
+    said: String,
+    /// Members of candidates that name sources, as JSON: they are told at the end, when all of the text is there.
+    sources: Vec<String>,
     finish: Option<Finish<'static>>,
 }
 
@@ -158,6 +165,7 @@ impl State {
             return Err(cut());
         }
         for (index, choice) in (0..).zip(&mut self.choices) {
+            choice.cite(index, out);
             if let Some(mut finish) = choice.finish.take() {
                 if finish.reason == FinishReason::Stop && choice.calls > 0 {
                     finish.reason = FinishReason::ToolCalls;
@@ -189,14 +197,15 @@ impl Choice {
                 Piece::Text(text) => {
                     if !text.is_empty() {
                         self.is_thinking = false;
+                        self.said.push_str(&text.decode());
                         out.push(index, Delta::Text(text));
                     }
-                    if let Some(signature) = signature {
-                        self.is_thinking = false;
-                        let block = self.thought();
-                        self.is_thinking = false;
-                        out.push(index, Delta::Signature { block, signature });
-                    }
+                    self.sign(signature, index, out);
+                }
+                Piece::Media(media) => {
+                    self.is_thinking = false;
+                    out.push(index, if is_sound(&media) { Delta::Audio(media) } else { Delta::Image(media) });
+                    self.sign(signature, index, out);
                 }
                 Piece::Call { id: given, name, args } => {
                     self.is_thinking = false;
@@ -210,10 +219,46 @@ impl Choice {
                 }
             }
         }
+        for name in ["groundingMetadata", "citationMetadata"] {
+            let Some(value) = candidate.get(name).filter(|value| value.kind() == Kind::Object) else { continue };
+            let mut source = String::new();
+            Writer::new(&mut source).object(|w| w.field(name, &value));
+            if self.sources.len() < MOST_SOURCES && !self.sources.contains(&source) {
+                self.sources.push(source);
+            }
+        }
+        let logprobs = logprobs::read(candidate);
+        if !logprobs.is_empty() {
+            out.push(index, Delta::Logprobs(logprobs));
+        }
         if let Some(native) = answer::native(candidate) {
             self.finish = Some(answer::finish(native.into_owned(), candidate, false)?);
         }
         Ok(())
+    }
+
+    /// Tells where the text is from, each source of a piece once.
+    fn cite(&mut self, index: u32, out: &mut dyn Sink) {
+        let mut told: Vec<Citation<'static>> = Vec::new();
+        for source in core::mem::take(&mut self.sources) {
+            let Ok(document) = Document::parse(source.as_bytes()) else { continue };
+            for citation in citations::read(document.root(), &self.said) {
+                if !told.contains(&citation) {
+                    told.push(citation.clone().into_owned());
+                    out.push(index, Delta::Citation(citation));
+                }
+            }
+        }
+    }
+
+    /// The signature of what is no thought, as that of one without words.
+    fn sign(&mut self, signature: Option<Str<'_>>, index: u32, out: &mut dyn Sink) {
+        if let Some(signature) = signature {
+            self.is_thinking = false;
+            let block = self.thought();
+            self.is_thinking = false;
+            out.push(index, Delta::Signature { block, signature });
+        }
     }
 
     /// The number of the thought that goes on, or of a new one.

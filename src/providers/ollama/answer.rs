@@ -3,7 +3,7 @@
 //! <https://docs.ollama.com/api/chat>
 
 use super::super::classify;
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Logprob, Part, ToolCall, Usage};
 use crate::error::{Cause, Error};
 use crate::json::{Kind, Str, Value};
 
@@ -28,7 +28,27 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     parts.extend(calls);
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let finish = finish(body, calls, !parts.is_empty())?;
-    Ok(Answer { id: id(&stamp), choices: vec![Choice { parts, finish }], usage: usage(body), service_tier: None })
+    let choice = Choice { parts, logprobs: logprobs(body), finish };
+    Ok(Answer { id: id(&stamp), choices: vec![choice], usage: usage(body), service_tier: None })
+}
+
+/// How probable the tokens were, in OpenAI's words: <https://docs.ollama.com/api/chat#response-logprobs>
+pub(super) fn logprobs(body: Value<'_>) -> Vec<Logprob<'_>> {
+    fn read(token: Value<'_>) -> Option<Logprob<'_>> {
+        let bytes = token.get("bytes").filter(|bytes| bytes.kind() == Kind::Array);
+        Some(Logprob {
+            token: token.get("token").and_then(Value::as_str)?,
+            logprob: token.get("logprob").and_then(Value::as_number)?,
+            bytes: bytes.map(Value::raw),
+            top: Vec::new(),
+        })
+    }
+    let tokens = body.get("logprobs").into_iter().flat_map(Value::elements);
+    let tokens = tokens.filter_map(|token| {
+        let top = token.get("top_logprobs").into_iter().flat_map(Value::elements).filter_map(read);
+        Some(Logprob { top: top.collect(), ..read(token)? })
+    });
+    tokens.collect()
 }
 
 /// What an answer with an error `status` means: `{"error": "..."}`.

@@ -43,7 +43,7 @@ fn write_message(messages: &[Message<'_>], message: &Message<'_>, w: &mut Writer
     let mut rest = message.parts.is_empty();
     for part in &message.parts {
         match part {
-            Part::ToolResult { id, parts } => w.object(|w| {
+            Part::ToolResult { id, parts, .. } => w.object(|w| {
                 w.field("role", "tool");
                 write_content(parts, w);
                 w.field_some("tool_name", &name_of(messages, id));

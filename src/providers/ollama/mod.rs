@@ -1,14 +1,15 @@
-//! Ollama's own chat API, `/api/chat`.
+//! Ollama's own API: `/api/chat` and `/api/embed`.
 //!
 //! <https://docs.ollama.com/api/chat>. Its `/v1` speaks OpenAI's dialect, and less of what Ollama can do.
 
 mod answer;
+mod embeddings;
 mod messages;
 mod request;
 mod stream;
 mod thinking;
 
-use super::{Dropped, Failure, Kind, Speech, StreamDecoder, Target, Translator};
+use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
 use crate::error::Error;
 use crate::json::Document;
@@ -37,6 +38,10 @@ impl Kind for Ollama {
 
     fn speech(&self) -> Speech {
         Speech::Native(&Ollama)
+    }
+
+    fn embedder(&self) -> Option<&'static dyn Embedder> {
+        Some(&Ollama)
     }
 
     fn error(&self, failure: &Failure<'_>) -> Error {

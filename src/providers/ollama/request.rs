@@ -2,7 +2,7 @@
 //!
 //! <https://docs.ollama.com/api/chat>; `options`: <https://docs.ollama.com/modelfile#valid-parameters-and-values>
 
-use super::super::others::drop_hints;
+use super::super::others::{drop_cited, drop_description, drop_failures, drop_hints, drop_search, drop_tools};
 use super::super::{Dropped, Target};
 use super::{messages, thinking};
 use crate::chat::{Format, Request, Tool, ToolChoice};
@@ -19,6 +19,11 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
     drop_hints(request, &mut dropped);
+    drop_failures(request, &mut dropped);
+    drop_cited(request, &mut dropped);
+    drop_search(request, &mut dropped);
+    drop_tools(request, |_| false, &mut dropped);
+    drop_description(request, &mut dropped);
     Writer::new(out).object(|w| {
         w.field("model", target.model);
         messages::write(&request.messages, w);
@@ -31,6 +36,8 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
         }
         write_options(request, &others, w);
         w.field_some("keep_alive", &others.keep_alive);
+        w.field_some("logprobs", &others.logprobs);
+        w.field_some("top_logprobs", &others.top_logprobs);
         // It streams unless told not to.
         w.field("stream", &request.stream);
     });
@@ -56,6 +63,8 @@ const OPTIONS: &[(&str, &str)] = &[
 struct Others<'a> {
     options: Vec<(Str<'a>, Value<'a>)>,
     keep_alive: Option<Value<'a>>,
+    logprobs: Option<Value<'a>>,
+    top_logprobs: Option<Value<'a>>,
 }
 
 impl<'a> Others<'a> {
@@ -70,7 +79,8 @@ impl<'a> Others<'a> {
                 // Ollama's own member; what the client says in OpenAI's words goes first.
                 "options" if value.kind() == Kind::Object => taken.options.extend(value.members()),
                 name if says_nothing(name, *value) => {}
-                // Ollama has `logprobs` and `top_logprobs`, but the vocabulary has no word for what comes back.
+                "logprobs" => taken.logprobs = Some(*value),
+                "top_logprobs" => taken.top_logprobs = Some(*value),
                 name => match OPTIONS.iter().find(|(known, _)| *known == name) {
                     Some((_, option)) => taken.options.insert(0, (Str::plain(option), *value)),
                     None => dropped.push(name.to_owned()),

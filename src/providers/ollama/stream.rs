@@ -4,7 +4,7 @@
 //! <https://docs.ollama.com/api/errors>
 
 use super::super::StreamDecoder;
-use super::answer::{arguments, calls, finish, id, inside, is_done, named, stamp, text, usage};
+use super::answer::{arguments, calls, finish, id, inside, is_done, logprobs, named, stamp, text, usage};
 use crate::chat::{Arguments, Delta, Sink};
 use crate::error::Error;
 use crate::frame::json_lines;
@@ -83,6 +83,10 @@ impl State {
         }
         if let Some(message) = body.get("message") {
             self.message(message, &stamp, out);
+        }
+        let logprobs = logprobs(body);
+        if !logprobs.is_empty() {
+            out.push(0, Delta::Logprobs(logprobs));
         }
         if is_done(body) {
             out.push(0, Delta::Finish(finish(body, self.calls > 0, self.said)?));

@@ -1,41 +1,20 @@
 //! The order of targets by configuration, health and chance.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::board::Board;
 use super::super::health::Health;
 use super::super::keys::Keys;
 use super::super::plan::Plan;
-use super::super::shared::{Shared, Version, update};
-use super::{Ask, key, plan};
+use super::super::shared::update;
+use super::{Ask, Unfit, key, plan};
 use crate::config::Config;
 use crate::dialect::Operation;
 use crate::error::Cause;
-
-/// What all workers have in common, in a test.
-#[derive(Default)]
-pub struct Board {
-    records: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-}
-
-impl Shared for Board {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let (record, version) = self.records.borrow().get(key).cloned().unzip();
-        (record, Version(version.unwrap_or(u32::MAX)))
-    }
-
-    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
-        let mut records = self.records.borrow_mut();
-        let current = records.get(key).map_or(u32::MAX, |(_, version)| *version);
-        let good = version == current;
-        if good {
-            records.insert(key.to_owned(), (record.to_vec(), current.wrapping_add(2)));
-        }
-        good
-    }
-}
+use crate::facts::Needs;
+use crate::tokens::Estimate;
 
 fn config(models: Value) -> Config {
     let provider = json!({"kind": "openai"});
@@ -63,11 +42,13 @@ fn planned(config: &Config, model: &str, asked: &Asked<'_>) -> Option<Plan> {
     let ask = Ask {
         model: config.models.find(model)?,
         operation: Operation::Chat,
+        key: None,
+        estimate: None,
         sticky: asked.sticky,
         now: asked.now,
         seed: asked.seed,
     };
-    plan(config, &ask, asked.board)
+    plan(config, &ask, asked.board).ok()
 }
 
 /// The providers' names, in order.
@@ -151,11 +132,13 @@ fn targets_that_do_not_offer_the_operation_are_left_out() {
         let ask = Ask {
             model: config.models.find(model).unwrap(),
             operation: Operation::Moderations,
+            key: None,
+            estimate: None,
             sticky: None,
             now: 0,
             seed: 0,
         };
-        plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
+        plan(&config, &ask, &Board::default()).ok().map(|plan| line(&plan))
     };
     assert_eq!((asked("m").as_deref(), asked("n")), (Some("a"), None));
 }
@@ -341,4 +324,45 @@ fn a_target_is_as_well_as_the_best_of_its_keys() {
     assert_eq!(ask(10_001), ("ba".to_owned(), None));
     assert!(keys.accepted(1, 10_002, &breaker, &board));
     assert_eq!(ask(10_003), ("ab".to_owned(), None));
+}
+
+#[test]
+fn targets_that_lack_what_is_needed_are_left_out() {
+    let config = config(json!({"m": {"targets": [
+        {"provider": "a", "can": {"vision": false}},
+        {"provider": "b", "can": {"context": 100}, "weight": 0},
+    ]}}));
+    let asked = |vision: bool, input: u64| {
+        let estimate = Estimate { input, needs: Needs { vision, ..Needs::default() }, ..Estimate::default() };
+        let ask = Ask {
+            model: config.models.find("m").unwrap(),
+            operation: Operation::Chat,
+            key: None,
+            estimate: Some(estimate),
+            sticky: None,
+            now: 0,
+            seed: 0,
+        };
+        plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
+    };
+    assert_eq!(asked(false, 100).as_deref(), Ok("ab"));
+    assert_eq!(asked(true, 100).as_deref(), Ok("b"));
+    assert_eq!(asked(false, 101).as_deref(), Ok("a"));
+    assert_eq!(asked(true, 101), Err(Unfit::Lacks("vision")));
+    let model = config.models.get("m").unwrap();
+    assert!(config.models.is_picky(model, 1));
+}
+
+#[test]
+fn the_cheapest_is_first_and_what_nobody_knows_last() {
+    let price = |input: &str, output: &str| json!({"input": input, "output": output});
+    let config = config(json!({"m": {"strategy": "cheapest", "targets": [
+        {"provider": "a"},
+        {"provider": "b", "price": price("1", "10")},
+        {"provider": "c", "price": price("2", "2")},
+    ]}}));
+    // 1000 tokens in and 300 out: 4000 and 2600 millionths of a dollar.
+    for seed in 0..20 {
+        assert_eq!(providers(&config, "m", &Board::default(), 0, seed), "cba");
+    }
 }

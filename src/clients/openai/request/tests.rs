@@ -28,8 +28,9 @@ fn show(part: &Part<'_>) -> String {
         Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
         Part::Image(media) => format!("image {}", show_media(media)),
         Part::Audio(media) => format!("audio {}", show_media(media)),
-        Part::Document { media, name } => {
-            format!("document {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
+        Part::Document { media, name, cited } => {
+            let cited = if *cited { "*" } else { "" };
+            format!("document{cited} {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
         }
         Part::Thinking { text, signature } => {
             format!("thought {}|{}", text.escaped(), signature.as_ref().map_or("", Str::escaped))
@@ -41,10 +42,12 @@ fn show(part: &Part<'_>) -> String {
             }
             Arguments::Object(object) => panic!("{object:?}"),
         },
-        Part::ToolResult { id, parts } => {
-            format!("result {} [{}]", id.escaped(), parts.iter().map(show).collect::<Vec<_>>().join("; "))
+        Part::ToolResult { id, parts, is_error } => {
+            let failed = if *is_error { "!" } else { "" };
+            format!("result{failed} {} [{}]", id.escaped(), parts.iter().map(show).collect::<Vec<_>>().join("; "))
         }
         Part::Refusal(text) => format!("refusal {}", text.escaped()),
+        Part::Citation(citation) => panic!("{citation:?}"),
     }
 }
 
@@ -106,6 +109,7 @@ fn parts_of_every_type_are_read() {
         &[
             "User: image <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
              application/pdf:JVBE",
+            "other: messages[].content[].image_url.detail",
             "other: messages[].content[].cache_control",
         ],
     );
@@ -120,6 +124,77 @@ fn parts_of_every_type_are_read() {
             r#"User: result x [d@{"a":2}; image <https://a>]"#,
         ],
     );
+}
+
+#[test]
+fn what_has_no_neutral_word_is_named() {
+    check_messages(
+        r#"{"role":"user","name":"n","content":[{"type":"text","text":"a","foo":1},
+             {"type":"image_url","image_url":{"url":"https://a","detail":"auto","max_dynamic_patch":4}},
+             {"type":"document_url","document_url":"https://a/b.pdf"},{"type":"document_url","document_url":{"url":"https://c"}},
+             {"type":"input_audio","input_audio":"https://a/b.mp3"},{"type":"file","file":{"file_id":"gs://a/b.pdf","format":"pdf"}},
+             {"type":"file","file":{"file_url":"https://d","citations":{"enabled":true}}},
+             {"type":"document_url","document_url":"https://e","citations":{"enabled":true}},
+             {"type":"image_url","image_url":"https://f","citations":{}}]},
+           {"role":"assistant","content":"b","audio":{"id":"x"},"annotations":[],"citations":[],"foo":null,"is_error":true,
+             "tool_calls":[{"id":"c","index":0,"type":"function","function":{"name":"f","arguments":"{}","bar":1}},
+             {"id":"d","type":"custom","custom":{"name":"g","input":"a\"b"}}]},
+           {"role":"tool","tool_call_id":"c","content":"no","is_error":true},{"role":"tool","tool_call_id":"d","content":"e"}"#,
+        &[
+            "User: a; image <https://a>; document  <https://a/b.pdf>; document  <https://c>; audio <https://a/b.mp3>; \
+             document  <gs://a/b.pdf>; document*  <https://d>; document*  <https://e>; image <https://f>",
+            r#"Assistant: b; call c f {}; call d g {\"input\":\"a\\\"b\"}"#,
+            "User: result! c [no]",
+            "User: result d [e]",
+            "other: messages[].name",
+            "other: messages[].content[].foo",
+            "other: messages[].content[].image_url.max_dynamic_patch",
+            "other: messages[].content[].file.format",
+            "other: messages[].content[].citations",
+            "other: messages[].audio",
+            "other: messages[].is_error",
+            "other: messages[].tool_calls[].function.bar",
+        ],
+    );
+    let many: Vec<String> = (0..40).map(|number| format!(r#""{number}{}":1"#, "x".repeat(100))).collect();
+    read(&format!(r#"{{"messages":[{{"role":"user","content":"a",{}}}]}}"#, many.join(",")), |request| {
+        let others = request.unwrap().others;
+        assert_eq!(others.len(), 16);
+        assert!(others.iter().all(|(name, _)| name.escaped().len() == 64 + "messages[].".len()));
+    });
+}
+
+#[test]
+fn images_that_the_model_made_come_back() {
+    check_messages(
+        r#"{"role":"user","content":"a","images":[{}]},{"role":"assistant","content":"b","images":[
+           {"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO"},"index":0},{"image_url":"https://a"}]},
+           {"role":"assistant","content":"c","images":[]}"#,
+        &[
+            "User: a",
+            "Assistant: b; image image/png:iVBO; image <https://a>",
+            "Assistant: c",
+            "other: messages[].images",
+        ],
+    );
+}
+
+#[test]
+fn a_signature_is_found_where_google_puts_it() {
+    let call = |extra: &str, expected: Option<&str>, others: usize| {
+        let body = format!(
+            r#"{{"messages":[{{"role":"assistant","tool_calls":[{{"id":"a","function":{{"name":"f","arguments":"{{}}"}},
+               "extra_content":{extra}}}]}}]}}"#
+        );
+        read(&body, |request| {
+            let request = request.unwrap();
+            let [Part::ToolCall(call)] = request.messages[0].parts.as_slice() else { panic!("{request:?}") };
+            assert_eq!(call.signature.as_ref().map(Str::escaped), expected);
+            assert_eq!(request.others.len(), others, "{extra}");
+        });
+    };
+    call(r#"{"google":{"thought_signature":"s=="}}"#, Some("s=="), 0);
+    call(r#"{"other":1}"#, None, 1);
 }
 
 #[test]
@@ -149,12 +224,20 @@ fn check(members: &str, expected: &str) {
             let strict = tool.strict.map_or(String::new(), |strict| strict.to_string());
             seen.push(format!("tool {}|{description}|{schema}|{strict}|{cache}", tool.name.escaped()));
         }
+        for tool in &request.server_tools {
+            seen.push(format!("own {} {}", tool.kind.escaped(), tool.value.raw()));
+        }
+        seen.extend(request.web_search.map(|search| {
+            let size = search.context_size.as_ref().map_or("", Str::escaped);
+            format!("search {size}|{}", raw(search.location))
+        }));
         seen.extend(request.tool_choice.map(|choice| format!("choice {choice:?}")));
         seen.extend(request.parallel_tool_calls.map(|parallel| format!("parallel {parallel}")));
         seen.extend(request.format.map(|format| match format {
             Format::JsonObject => "json".to_owned(),
-            Format::JsonSchema { name, schema, strict } => {
-                format!("schema {} {} {strict}", name.escaped(), schema.raw())
+            Format::JsonSchema { name, description, schema, strict } => {
+                let about = description.map(|text| format!(" ({})", text.escaped())).unwrap_or_default();
+                format!("schema {} {} {strict}{about}", name.escaped(), schema.raw())
             }
         }));
         seen.extend(request.reasoning.map(|reasoning| match reasoning {
@@ -186,11 +269,49 @@ fn members_are_read() {
         r#""tool_choice":"required","function_call":"auto","parallel_tool_calls":false"#,
         "choice Required, parallel false",
     );
+    check(r#""tool_choice":"any""#, "choice Required");
+    let three = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}},
+        {"type":"function","function":{"name":"h"}}]"#;
+    for allowed in [
+        r#"{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"h"}},{"type":"function","function":{"name":"f"}}]}}"#,
+        r#"{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"h"},{"type":"function","name":"f"}]}"#,
+    ] {
+        check(&format!(r#"{three},"tool_choice":{allowed}"#), "tool f||||, tool h||||, choice Required");
+    }
+    check(
+        r#""tools":[{"type":"web_search_20250305","name":"web_search"},{"google_search":{}}],"tool_choice":{"type":"custom","custom":{"name":"c"}}"#,
+        r#"own web_search_20250305 {"type":"web_search_20250305","name":"web_search"}, own google_search {"google_search":{}}, choice Tool(Str { escaped: "c" })"#,
+    );
+    let custom = r#"{"type":"custom","custom":{"name":"c","description":"d","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"start: \"a\""}}}}"#;
+    let schema = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
+    let told = r#"d\nThe input is a text of this grammar, in the syntax lark:\nstart: \"a\""#;
+    check(&format!(r#""tools":[{custom}]"#), &format!("tool c|{told}|{schema}||, tools.custom={custom}"));
+    let custom = r#"{"type":"custom","custom":{"name":"c"}}"#;
+    check(&format!(r#""tools":[{custom}]"#), &format!("tool c||{schema}||, tools.custom={custom}"));
+    check(r#""web_search_options":{}"#, "search |");
+    check(
+        r#""web_search_options":{"search_context_size":"low","user_location":{"type":"approximate","approximate":{"city":"Ulm"}},"x":1}"#,
+        r#"search low|{"city":"Ulm"}, web_search_options.x={"search_context_size":"low","user_location":{"type":"approximate","approximate":{"city":"Ulm"}},"x":1}"#,
+    );
+    check(
+        r#""tools":[{"type":"web_search","user_location":{"type":"approximate","city":"Ulm"}}]"#,
+        r#"search |{"type":"approximate","city":"Ulm"}"#,
+    );
+    check(
+        r#""tools":[{"type":"function","function":{"name":"f","x":1},"y":2}]"#,
+        r#"tool f||||, tools.y={"type":"function","function":{"name":"f","x":1},"y":2}, tools.function.x={"name":"f","x":1}"#,
+    );
+    check(
+        r#""reasoning":{"effort":"low","exclude":true}"#,
+        r#"effort low, reasoning.exclude={"effort":"low","exclude":true}"#,
+    );
     check(r#""response_format":{"type":"text"}"#, "");
     check(r#""response_format":{"type":"json_object"}"#, "json");
     let schema =
         r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"a":1},"strict":true}}"#;
     check(schema, r#"schema n {"a":1} true"#);
+    let schema = r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{},"description":"d"}}"#;
+    check(schema, "schema n {} false (d)");
     check(r#""reasoning_effort":"high""#, "effort high");
     check(r#""reasoning_effort":"high","reasoning":{"max_tokens":9}"#, "budget 9");
     check(r#""reasoning":{"effort":"low"},"reasoning_effort":null"#, "effort low");
@@ -278,10 +399,10 @@ fn mistakes_are_named_as_openai_names_them() {
         ),
         (
             "messages",
-            r#"[{"role":"assistant","tool_calls":[{"id":"a","type":"custom"}]}]"#,
+            r#"[{"role":"assistant","tool_calls":[{"id":"a","type":"computer"}]}]"#,
             "[0].tool_calls[0].type",
             "invalid_value",
-            "Invalid value: 'custom'. Supported values are: 'function'.",
+            "Invalid value: 'computer'. Supported values are: 'function', 'custom'.",
         ),
         (
             "messages",
@@ -290,13 +411,8 @@ fn mistakes_are_named_as_openai_names_them() {
             "invalid_type",
             "Invalid type for 'messages[0].tool_calls[0].function.arguments': expected a string, but got an object instead.",
         ),
-        (
-            "tools",
-            r#"[{"type":"web_search"}]"#,
-            "[0].type",
-            "invalid_value",
-            "Invalid value: 'web_search'. Supported values are: 'function'.",
-        ),
+        ("tools", r#"[{"name":"f"}]"#, "[0].type", missing, "Missing required parameter: 'tools[0].type'."),
+        ("tools", r#"[{"a":{},"b":{}}]"#, "[0].type", missing, "Missing required parameter: 'tools[0].type'."),
         (
             "tools",
             r#"[{"type":"function"}]"#,
@@ -306,10 +422,10 @@ fn mistakes_are_named_as_openai_names_them() {
         ),
         (
             "tool_choice",
-            r#""any""#,
+            r#""some""#,
             "",
             "invalid_value",
-            "Invalid value: 'any'. Supported values are: 'none', 'auto', 'required'.",
+            "Invalid value: 'some'. Supported values are: 'none', 'auto', 'required'.",
         ),
         (
             "tool_choice",
@@ -381,7 +497,7 @@ fn mistakes_are_named_as_openai_names_them() {
         r#"{"type":"video_url"}"#,
         ".type",
         "invalid_value",
-        "Invalid value: 'video_url'. Supported values are: 'text', 'image_url', 'input_audio', 'file', 'refusal'.",
+        "Invalid value: 'video_url'. Supported values are: 'text', 'image_url', 'input_audio', 'file', 'refusal', 'document_url'.",
     );
     check_part(
         r#"{"type":"image_url","image_url":1}"#,

@@ -15,6 +15,8 @@ pub fn conversation(messages: &[Value], thinking: bool, prompt: &mut Prompt) -> 
     }
     // Calls of the message before, which this one must answer.
     let mut open: Vec<&str> = Vec::new();
+    // Thoughts of turns that are over may be left out: the current one began with what the user said last.
+    let turn = messages.iter().rposition(is_said_by_user).unwrap_or_default();
     for (n, message) in messages.iter().enumerate() {
         let path = format!("messages.{n}");
         only(&path, message, &["role", "content"], &[])?;
@@ -81,7 +83,7 @@ pub fn conversation(messages: &[Value], thinking: bool, prompt: &mut Prompt) -> 
         prompt.words += words(&said);
         if role == "assistant" {
             prompt.results.clear();
-            check_turn(&path, &blocks, last, thinking && !called.is_empty(), &said)?;
+            check_turn(&path, &blocks, last, thinking && n > turn && !called.is_empty(), &said)?;
         } else if !said.is_empty() {
             // Text beside results is the newer word.
             prompt.question = said;
@@ -250,6 +252,11 @@ fn check_turn(path: &str, blocks: &[&Value], last: bool, must_think: bool, said:
         return Err(refuse(&format!("{path}.content.0.type"), &message));
     }
     Ok(())
+}
+
+fn is_said_by_user(message: &Value) -> bool {
+    let is_result = |block: &Value| block.at("type") == "tool_result";
+    message.at("role") == "user" && !message.at("content").as_array().is_some_and(|blocks| blocks.iter().all(is_result))
 }
 
 fn names_tools(message: &Value) -> bool {

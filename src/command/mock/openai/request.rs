@@ -196,7 +196,8 @@ fn conversation(messages: &[Value], prompt: &mut Prompt) -> Result<(), Fault> {
             "tool" => {
                 let id = message.at("tool_call_id").as_str().ok_or_else(|| missing(&path("tool_call_id")))?;
                 let Some(place) = open.iter().position(|call| *call == id) else {
-                    let message = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.";
+                    let message = "Invalid parameter: messages with role 'tool' must be a response to a preceeding \
+                        message with 'tool_calls'.";
                     return Err(bad(format!("messages.[{n}].role"), message));
                 };
                 open.remove(place);
@@ -265,7 +266,8 @@ fn calls<'m>(message: &'m Value, path: &str) -> Result<Vec<&'m str>, Fault> {
         let id = call.at("id").as_str().ok_or_else(|| missing(&path("id")))?;
         if id.len() > MAX_CALL_ID {
             let message = format!(
-                "Invalid '{}': string too long. Expected a string with maximum length {MAX_CALL_ID}, but got a string with length {} instead.",
+                "Invalid '{}': string too long. Expected a string with maximum length {MAX_CALL_ID}, but got a \
+                    string with length {} instead.",
                 path("id"),
                 id.len()
             );
@@ -288,7 +290,8 @@ fn check_name(path: &str, name: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let message = format!(
-        "Invalid '{path}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]{{1,64}}$'."
+        "Invalid '{path}': string does not match pattern. Expected a string that matches the pattern \
+            '^[a-zA-Z0-9_-]{{1,64}}$'."
     );
     Err(coded(path, message, "invalid_value"))
 }
@@ -302,11 +305,13 @@ fn unanswered(caller: usize, open: &[&str]) -> Fault {
     bad(format!("messages.[{caller}].role"), message)
 }
 
-fn missing(path: &str) -> Fault {
+/// A parameter that has to be there.
+pub fn missing(path: &str) -> Fault {
     coded(path, format!("Missing required parameter: '{path}'."), "missing_required_parameter")
 }
 
-fn mistyped(path: &str, expected: &str, value: &Value) -> Fault {
+/// A value of another type.
+pub fn mistyped(path: &str, expected: &str, value: &Value) -> Fault {
     coded(path, format!("Invalid type for '{path}': expected {expected}, but got {value} instead."), "invalid_type")
 }
 
@@ -314,11 +319,13 @@ fn unsupported(path: &str, value: &Value, supported: &str) -> Fault {
     coded(path, format!("Invalid value: {value}. Supported values are: {supported}."), "invalid_value")
 }
 
-fn bad(path: impl Into<String>, message: impl Into<String>) -> Fault {
+/// A mistake in a parameter.
+pub fn bad(path: impl Into<String>, message: impl Into<String>) -> Fault {
     Fault::Invalid { message: message.into(), param: Some(path.into()), code: None }
 }
 
-fn coded(path: &str, message: impl Into<String>, code: &'static str) -> Fault {
+/// A mistake in a parameter that has a code.
+pub fn coded(path: &str, message: impl Into<String>, code: &'static str) -> Fault {
     Fault::Invalid { message: message.into(), param: Some(path.to_owned()), code: Some(code) }
 }
 

@@ -1,8 +1,9 @@
 //! Requests in the neutral vocabulary, and what Anthropic gets.
 
-use super::super::Anthropic;
+use super::super::OWN;
 use crate::chat::{
-    Arguments, Format, Media, Message, Part, Reasoning, Request, Role, Text, Tool, ToolCall, ToolChoice,
+    Arguments, Format, Media, Message, Part, Reasoning, Request, Role, ServerTool, Text, Tool, ToolCall, ToolChoice,
+    WebSearch,
 };
 use crate::error::{Cause, Error};
 use crate::json::{Document, Str, Value};
@@ -18,7 +19,7 @@ const OPUS_5_5: &str = "claude-opus-5-5";
 
 fn write(model: &str, request: &Request<'_>) -> Result<(serde_json::Value, Dropped), Error> {
     let mut out = String::new();
-    let dropped = Anthropic.request(request, &Target::new(model), &mut out)?;
+    let dropped = OWN.request(request, &Target::new(model), &mut out)?;
     Ok((serde_json::from_str(&out).expect(&out), dropped))
 }
 
@@ -71,7 +72,7 @@ fn call<'a>(id: &'a str, arguments: &'a str) -> Part<'a> {
 }
 
 fn result<'a>(id: &'a str, parts: impl IntoIterator<Item = Part<'a>>) -> Part<'a> {
-    Part::ToolResult { id: Str::plain(id), parts: parts.into_iter().collect() }
+    Part::ToolResult { id: Str::plain(id), parts: parts.into_iter().collect(), is_error: false }
 }
 
 fn thought<'a>(words: &'a str, signature: Option<&'a str>) -> Part<'a> {
@@ -206,7 +207,8 @@ fn thoughts_come_back_as_they_were() {
 
 #[test]
 fn media() {
-    let document = |media, name: Option<&'static str>| Part::Document { media, name: name.map(Str::plain) };
+    let document =
+        |media, name: Option<&'static str>| Part::Document { media, name: name.map(Str::plain), cited: name.is_some() };
     says(
         vec![message(
             Role::User,
@@ -222,7 +224,7 @@ fn media() {
         json!([{"role":"user","content":[
             {"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}},
             {"type":"image","source":{"type":"base64","media_type":"image/webp","data":"AAAA"}},
-            {"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="},"title":"a.pdf"},
+            {"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0="},"title":"a.pdf","citations":{"enabled":true}},
             {"type":"document","source":{"type":"text","media_type":"text/plain","data":"é"}},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},
             {"type":"document","source":{"type":"url","url":"https://h/d.pdf"}}]}]),
@@ -375,17 +377,92 @@ fn sampling_is_what_the_model_takes() {
 
 #[test]
 fn formats() {
-    let schema =
-        |strict| Some(Format::JsonSchema { name: Str::plain("n"), schema: value(r#"{"type":"object"}"#), strict });
+    let schema = |strict, about: Option<&'static str>| {
+        Some(Format::JsonSchema {
+            name: Str::plain("n"),
+            description: about.map(Str::plain),
+            schema: value(r#"{"type":"object"}"#),
+            strict,
+        })
+    };
     let native = json!({"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}});
-    check(SONNET_4_5, Request { format: schema(true), ..ask() }, native, &[]);
-    let told = json!({"system":[{"type":"text","text":
-        "Answer with JSON of this schema, and with nothing else, not even a code fence: {\"type\":\"object\"}"}]});
-    check(SONNET_4_5, Request { format: schema(false), ..ask() }, told.clone(), &["response_format"]);
-    check(HAIKU_3, Request { format: schema(true), ..ask() }, told, &["response_format"]);
+    check(SONNET_4_5, Request { format: schema(true, None), ..ask() }, native.clone(), &[]);
+    let dropped = ["response_format.json_schema.description"];
+    check(SONNET_4_5, Request { format: schema(true, Some("a cat")), ..ask() }, native, &dropped);
+    let tool = |about: &str| {
+        let description =
+            format!("Gives the final answer. Call it once, with the whole answer as its arguments.{about}");
+        json!({"name":"gateway_structured_answer","description":description,"input_schema":{"type":"object"}})
+    };
+    let one = json!({"type":"tool","name":"gateway_structured_answer"});
+    let forced = json!({"tools":[tool("")],"tool_choice":one});
+    check(SONNET_4_5, Request { format: schema(false, None), ..ask() }, forced.clone(), &["response_format"]);
+    check(HAIKU_3, Request { format: schema(true, None), ..ask() }, forced, &["response_format"]);
+    let forced = json!({"tools":[tool(" The answer is to be: a cat")],"tool_choice":one});
+    check(HAIKU_3, Request { format: schema(true, Some("a cat")), ..ask() }, forced, &["response_format"]);
+    let beside = json!({"tools":[{"name":"f","input_schema":{"type":"object","properties":{}}},tool("")],
+        "tool_choice":{"type":"any","disable_parallel_tool_use":true}});
+    let own = Tool { name: Str::plain("f"), description: None, parameters: None, strict: None, cache: None };
+    let request = Request { format: schema(true, None), tools: vec![own], parallel_tool_calls: Some(false), ..ask() };
+    check(HAIKU_3, request, beside, &["response_format"]);
+    // One that thinks, or that cannot be made to call a tool, is told.
+    let told = "Answer with JSON of this schema, and with nothing else, not even a code fence: {\"type\":\"object\"}";
+    let told = |about: &str| json!({"system":[{"type":"text","text":format!("{told}{about}")}]});
+    check(
+        OPUS_5_5,
+        Request { format: schema(false, Some("a cat")), ..ask() },
+        told(" It is to be: a cat"),
+        &["response_format"],
+    );
+    let request = Request { format: schema(false, None), reasoning: Some(Reasoning::Budget(2000)), ..ask() };
+    let mut thinks = told("");
+    thinks["thinking"] = json!({"type":"enabled","budget_tokens":2000});
+    check(SONNET_4_5, request, thinks, &["response_format"]);
     let told = json!({"system":[{"type":"text","text":
         "Answer with one JSON object, and with nothing else, not even a code fence."}]});
     check(OPUS_5, Request { format: Some(Format::JsonObject), ..ask() }, told, &["response_format"]);
+}
+
+#[test]
+fn thoughts_of_others_are_left_out() {
+    for (by, kept) in
+        [(None, true), (Some(""), true), (Some("anthropic-claude-v1"), true), (Some("google-gemini-v1"), false)]
+    {
+        let thought = Part::Thinking { text: Str::plain("t"), signature: Some(Str::plain("s")) };
+        let parts = vec![thought, Part::Text(Str::plain("a").into())];
+        let said = Message { role: Role::Assistant, parts, thoughts_by: by.map(Str::plain) };
+        let asked = |text| {
+            let parts = vec![Part::Text(Str::plain(text).into())];
+            Message { role: Role::User, parts, thoughts_by: None }
+        };
+        let request = Request { messages: vec![asked("q"), said, asked("r")], ..Request::default() };
+        let (body, dropped) = write(SONNET_4_5, &request).unwrap();
+        let turn = body["messages"][1]["content"].as_array().unwrap();
+        assert_eq!(turn.iter().any(|block| block["type"] == "thinking"), kept, "{by:?}");
+        assert!(dropped.is_empty());
+    }
+}
+
+#[test]
+fn tools_that_anthropic_runs() {
+    let own = |kind, json| ServerTool { kind: Str::plain(kind), value: value(json) };
+    let server_tools = vec![
+        own("web_fetch_20250910", r#"{"type":"web_fetch_20250910","name":"web_fetch","max_uses":2}"#),
+        own("google_search", r#"{"google_search":{}}"#),
+        own("mcp_toolset", r#"{"type":"mcp_toolset","mcp_server_name":"m"}"#),
+        own("custom", r#"{"type":"custom","custom":{}}"#),
+        own("_20250910", "{}"),
+    ];
+    let location = Some(value(r#"{"city":"Ulm","country":"DE","region":null,"x":1}"#));
+    let web_search = Some(WebSearch { context_size: Some(Str::plain("low")), location });
+    let expected = json!({"tools":[
+        {"type":"web_fetch_20250910","name":"web_fetch","max_uses":2},{"type":"mcp_toolset","mcp_server_name":"m"},
+        {"type":"web_search_20250305","name":"web_search","max_uses":1,
+         "user_location":{"type":"approximate","city":"Ulm","country":"DE"}}]});
+    let request = Request { server_tools, web_search, ..ask() };
+    check(SONNET_4_5, request, expected, &["tools._20250910", "tools.custom", "tools.google_search"]);
+    let expected = json!({"tools":[{"type":"web_search_20250305","name":"web_search"}]});
+    check(SONNET_4_5, Request { web_search: Some(WebSearch::default()), ..ask() }, expected, &[]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Streams as Anthropic sends them, and what they say.
 
 use super::Decoder;
-use crate::chat::Delta;
+use crate::chat::{Delta, Source};
 use crate::error::{Cause, Error};
 use crate::providers::StreamDecoder;
 
@@ -52,7 +52,12 @@ fn show(delta: &Delta<'_>) -> String {
             "usage {} {} {} {} {} {}",
             usage.input, usage.cached, usage.cache_write, usage.cache_write_1h, usage.output, usage.reasoning
         ),
+        Delta::Citation(citation) => match &citation.source {
+            Source::Url(url) => format!("citation {} {:?}", url.decode(), citation.range),
+            Source::Document { index, place, .. } => format!("citation {index:?} {place:?} {:?}", citation.range),
+        },
         Delta::KeepAlive => "alive".to_owned(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -100,6 +105,51 @@ fn texts() {
     ];
     check(&ended(&events, "end_turn"), &["start msg_1", "alive", "text a\né", "text 🦀", "finish Stop end_turn", END]);
     check(&ended(&[], "max_tokens"), &["start msg_1", "finish Length max_tokens", END]);
+}
+
+#[test]
+fn citations_are_of_the_whole_block() {
+    check(
+        &ended(
+            &[
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"é "}}"#,
+                r#"{"type":"content_block_stop","index":0}"#,
+                r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":"","citations":[]}}"#,
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"https://a","title":"A","cited_text":"x","encrypted_index":"e"}}}"#,
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"b\u0063"}}"#,
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"citations_delta","citation":{"type":"page_location","document_index":1,"document_title":null,"start_page_number":2,"end_page_number":3}}}"#,
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"d"}}"#,
+                r#"{"type":"content_block_stop","index":1}"#,
+            ],
+            "end_turn",
+        ),
+        &[
+            "start msg_1",
+            "text é ",
+            "text bc",
+            "text d",
+            "citation https://a Some((2, 5))",
+            "citation Some(1) Some(Place { unit: Page, start: 2, end: 3 }) Some((2, 5))",
+            "finish Stop end_turn",
+            "usage 17 3 3 1 7 0",
+        ],
+    );
+}
+
+#[test]
+fn a_call_that_stands_for_a_schema_is_text() {
+    check(
+        &ended(
+            &[
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"gateway_structured_answer","input":{}}}"#,
+                r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"a\""}}"#,
+                r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":":1}"}}"#,
+                r#"{"type":"content_block_stop","index":0}"#,
+            ],
+            "tool_use",
+        ),
+        &["start msg_1", "text {\"a\"", "text :1}", "finish Stop tool_use", "usage 17 3 3 1 7 0"],
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn call(name: &'static str) -> Part<'static> {
 }
 
 fn result() -> Part<'static> {
-    Part::ToolResult { id: Str::plain("c"), parts: vec![text("r")] }
+    Part::ToolResult { id: Str::plain("c"), parts: vec![text("r")], is_error: false }
 }
 
 fn tool() -> Tool<'static> {
@@ -133,7 +133,8 @@ fn parallel_calls_are_forbidden_where_that_can_be_said() {
 #[test]
 fn schemas_are_held_to_or_emulated_or_told() {
     let document = Document::parse(br#"{"type":"object", "properties":{}}"#).unwrap();
-    let format = |strict| Format::JsonSchema { name: Str::plain("n"), schema: document.root(), strict };
+    let format =
+        |strict| Format::JsonSchema { name: Str::plain("n"), description: None, schema: document.root(), strict };
     let (body, dropped) = written(&Request { format: Some(format(true)), ..hello() }, CLAUDE);
     let schema = json!({"schema": "{\"type\":\"object\",\"properties\":{}}", "name": "n"});
     let native = json!({"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}});

@@ -3,7 +3,7 @@
 use super::super::super::StreamDecoder;
 use super::super::super::structured::NAME;
 use super::Decoder;
-use crate::chat::Delta;
+use crate::chat::{Delta, Source};
 use crate::error::{Cause, Error};
 use crate::frame::eventstream::write;
 
@@ -35,8 +35,13 @@ fn decode<'c>(chunks: impl IntoIterator<Item = &'c [u8]>) -> (Vec<String>, Resul
             Delta::ToolArguments { call, json } => format!("arguments {call} {}", json.decode()),
             Delta::Finish(finish) => format!("finish {:?} {}", finish.reason, finish.native.decode()),
             Delta::Usage(usage) => format!("usage {} {}", usage.input, usage.output),
+            Delta::Citation(citation) => match &citation.source {
+                Source::Url(url) => format!("citation {} {:?}", url.decode(), citation.range),
+                Source::Document { index, place, .. } => format!("citation {index:?} {place:?} {:?}", citation.range),
+            },
             Delta::KeepAlive => "keep-alive".to_owned(),
-            Delta::Refusal(_) => "refusal".to_owned(),
+            Delta::Image(image) => format!("{image:?}"),
+            other => panic!("{other:?}"),
         });
     };
     let result = chunks.into_iter().try_for_each(|chunk| decoder.push(chunk, &mut sink));
@@ -124,11 +129,28 @@ fn what_bedrock_ran_itself_is_not_shown() {
             r#"event contentBlockStop {"contentBlockIndex":1}"#,
             r#"event contentBlockDelta {"contentBlockIndex":2,"delta":{"text":"a"}}"#,
             r#"event contentBlockDelta {"contentBlockIndex":3,"delta":{"citation":{"location":{}}}}"#,
+            r#"event contentBlockDelta {"contentBlockIndex":3,"delta":{"citation":{"location":{"web":{"url":"https://a"}}}}}"#,
+            r#"event contentBlockDelta {"contentBlockIndex":4,"delta":{"text":"é"}}"#,
+            r#"event contentBlockDelta {"contentBlockIndex":4,"delta":{"citation":{"title":"t","location":{"documentPage":{"documentIndex":2,"start":3,"end":4}}}}}"#,
             r#"event contentBlockDelta {"contentBlockIndex":4,"delta":{"text":"b"}}"#,
+            r#"event contentBlockStop {"contentBlockIndex":4}"#,
+            r#"event contentBlockStart {"contentBlockIndex":5,"start":{"image":{"format":"jpeg"}}}"#,
+            r#"event contentBlockDelta {"contentBlockIndex":5,"delta":{"image":{"source":{"bytes":"/9j/"}}}}"#,
+            r#"event contentBlockStop {"contentBlockIndex":5}"#,
             r#"event somethingNew {}"#,
             r#"event messageStop {"stopReason":"end_turn"}"#,
         ],
-        &["start ", "text a", "text b", "keep-alive", "finish Stop end_turn"],
+        &[
+            "start ",
+            "text a",
+            "citation https://a Some((0, 1))",
+            "text é",
+            "text b",
+            "citation Some(2) Some(Place { unit: Page, start: 3, end: 4 }) Some((1, 3))",
+            r#"Base64 { media_type: Str { escaped: "image/jpeg" }, data: Str { escaped: "/9j/" } }"#,
+            "keep-alive",
+            "finish Stop end_turn",
+        ],
     );
 }
 

@@ -79,7 +79,7 @@ fn thoughts_go_back_where_the_model_keeps_them() {
     let turns = || {
         let arguments = Arguments::Object(value("{\"a\": 1}"));
         let empty = Arguments::Text(Str::plain(" "));
-        let result = Part::ToolResult { id: Str::plain("a"), parts: vec![text("one"), text("two")] };
+        let result = Part::ToolResult { id: Str::plain("a"), parts: vec![text("one"), text("two")], is_error: false };
         vec![
             message(Role::Assistant, [thought("t"), thought("u"), call("a", arguments), call("b", empty)]),
             message(Role::User, [text("and"), result]),
@@ -101,7 +101,7 @@ fn thoughts_go_back_where_the_model_keeps_them() {
 
 #[test]
 fn images_are_said_to_users_only() {
-    let document = |media| Part::Document { media, name: None };
+    let document = |media| Part::Document { media, name: None, cited: false };
     let url = || Media::Url(Str::plain("https://example.com/a"));
     let block = |url: &str| json!({"type":"image_url","image_url":{"url":url}});
     says(
@@ -110,7 +110,7 @@ fn images_are_said_to_users_only() {
         json!([{"role":"user","content":[
             block("data:image/png;base64,AAAA"), block("https://example.com/a"), block("data:image/jpeg;base64,AAAA")]}]),
     );
-    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())] };
+    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())], is_error: false };
     for part in [document(url()), document(image("text/plain")), Part::Audio(image("audio/wav")), nested] {
         let request = Request { messages: vec![message(Role::User, [part])], ..Request::default() };
         assert_eq!(write("m", &request).unwrap_err().cause, Cause::BadRequest);
@@ -141,7 +141,11 @@ fn sampling_stays_within_bounds() {
             json!({"frequency_penalty":0.5}),
             &["presence_penalty"],
         ),
-        (&[("priority", "3"), ("logprobs", "true"), ("safety_mode", "null")], json!({"priority":3}), &["logprobs"]),
+        (
+            &[("priority", "3"), ("logprobs", "true"), ("safety_mode", "null")],
+            json!({"priority":3,"logprobs":true}),
+            &[],
+        ),
     ] {
         let others = others.iter().map(|(name, json)| (Str::plain(name), value(json))).collect();
         check(Request { others, ..Request::default() }, expected, dropped);

@@ -82,7 +82,7 @@ fn what_is_no_answer_is_an_error() {
         ("{}", Cause::BadAnswer),
         ("[]", Cause::BadAnswer),
         (r#"{"candidates":[]}"#, Cause::BadAnswer),
-        (r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#, Cause::BadAnswer),
+        (r#"{"candidates":[{"content":{"parts":[]}}]}"#, Cause::BadAnswer),
         (r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#, Cause::BadAnswer),
         (r#"{"candidates":[{"finishReason":5}]}"#, Cause::BadAnswer),
         (r#"{"candidates":[{"finishReason":"PUP_LIMITED_DISABLED"}]}"#, Cause::BadAnswer),

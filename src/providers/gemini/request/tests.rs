@@ -1,6 +1,6 @@
 //! What requests become.
 
-use crate::chat::{Arguments, Media, Message, Part, Request, Role, Text, Tool, ToolCall};
+use crate::chat::{Arguments, Media, Message, Part, Request, Role, ServerTool, Text, Tool, ToolCall, WebSearch};
 use crate::json::{Document, Str, Value};
 use crate::providers::gemini::{GOOGLE_AI, Language, VERTEX};
 use crate::providers::{Target, Translator};
@@ -46,7 +46,7 @@ fn call<'a>(id: &'a str, name: &'a str, signature: Option<&'a str>) -> Part<'a> 
 }
 
 fn result<'a>(id: &'a str, parts: impl IntoIterator<Item = Part<'a>>) -> Part<'a> {
-    Part::ToolResult { id: Str::plain(id), parts: parts.into_iter().collect() }
+    Part::ToolResult { id: Str::plain(id), parts: parts.into_iter().collect(), is_error: false }
 }
 
 fn thought<'a>(words: &'a str, signature: &'a str) -> Part<'a> {
@@ -189,14 +189,76 @@ fn the_rest_is_taken_passed_over_or_named() {
         others: others.map(|(name, json)| (Str::plain(name), value(json))).to_vec(),
         ..Request::default()
     };
-    let dropped = ["cache_control", "logprobs", "parallel_tool_calls", "prediction", "stop", "tools.strict", "user"];
-    let config = json!({"candidateCount": 2, "seed": 1, "topK": 4, "frequencyPenalty": 0.5, "stopSequences": ["a", "b", "c", "d", "e"]});
+    let dropped = ["cache_control", "parallel_tool_calls", "prediction", "stop", "tools.strict", "user"];
+    let config = json!({"candidateCount": 2, "seed": 1, "topK": 4, "frequencyPenalty": 0.5, "stopSequences": ["a", "b", "c", "d", "e"],
+        "responseLogprobs": true});
     let expected = json!({
         "generationConfig": config, "serviceTier": "flex", "safetySettings": [],
         "tools": [{"functionDeclarations": [{"name": "f"}]}],
     });
     check(&GOOGLE_AI, FLASH, request.clone(), expected, &dropped);
     let mut dropped = dropped.to_vec();
-    dropped.insert(4, "service_tier");
+    dropped.insert(3, "service_tier");
     check(&VERTEX, FLASH, request, json!({"generationConfig": config}), &dropped);
+}
+
+#[test]
+fn what_comes_out_is_asked_for_in_googles_words() {
+    let others = |others: &[(&'static str, &'static str)]| Request {
+        messages: vec![message(Role::User, [Part::Text(Str::plain("x").into())])],
+        others: others.iter().map(|(name, json)| (Str::plain(name), value(json))).collect(),
+        ..Request::default()
+    };
+    for (asked, config, dropped) in [
+        (&[("modalities", r#"["text"]"#)][..], json!(null), &[][..]),
+        (&[("modalities", r#"["image","text"]"#)], json!({"responseModalities": ["TEXT", "IMAGE"]}), &[]),
+        (&[("modalities", r#"["image"]"#)], json!({"responseModalities": ["IMAGE"]}), &[]),
+        (&[("modalities", r#"["text","video"]"#)], json!(null), &["modalities"]),
+        (
+            &[("modalities", r#"["text","audio"]"#), ("audio", r#"{"voice":"Kore","format":"wav"}"#)],
+            json!({"responseModalities": ["AUDIO"],
+                "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}}}),
+            &[],
+        ),
+        (
+            &[("audio", r#"{"voice":"alloy","format":"mp3"}"#), ("modalities", r#"["audio"]"#)],
+            json!({"responseModalities": ["AUDIO"]}),
+            &["audio.format", "audio.voice"],
+        ),
+        (&[("audio", r#"{"voice":"Kore"}"#)], json!(null), &["audio"]),
+        (
+            &[("image_config", r#"{"aspect_ratio":"16:9","image_size":"2K","x":1}"#)],
+            json!({"imageConfig": {"aspectRatio": "16:9", "imageSize": "2K"}}),
+            &["image_config"],
+        ),
+        (&[("logprobs", "true"), ("top_logprobs", "3")], json!({"responseLogprobs": true, "logprobs": 3}), &[]),
+        (&[("logprobs", "true"), ("top_logprobs", "0")], json!({"responseLogprobs": true}), &[]),
+        (&[("logprobs", "false"), ("top_logprobs", "3")], json!(null), &["top_logprobs"]),
+    ] {
+        let expected = if config.is_null() { json!({}) } else { json!({"generationConfig": config}) };
+        check(&GOOGLE_AI, FLASH, others(asked), expected, dropped);
+    }
+    let streamed = [("modalities", r#"["audio"]"#), ("audio", r#"{"format":"pcm16"}"#)];
+    let expected = json!({"generationConfig": {"responseModalities": ["AUDIO"]}});
+    check(&GOOGLE_AI, FLASH, Request { stream: true, ..others(&streamed) }, expected, &[]);
+}
+
+#[test]
+fn googles_own_tools_are_passed_on() {
+    let own = |kind, json| ServerTool { kind: Str::plain(kind), value: value(json) };
+    let request = Request {
+        messages: vec![message(Role::User, [Part::Text(Str::plain("x").into())])],
+        server_tools: vec![
+            own("google_search", r#"{"type":"google_search"}"#),
+            own("url_context", r#"{"url_context":{}}"#),
+            own("googleMaps", r#"{"googleMaps":{"enableWidget":true}}"#),
+            own("code_interpreter", r#"{"type":"code_interpreter"}"#),
+        ],
+        web_search: Some(WebSearch { context_size: Some(Str::plain("low")), location: None }),
+        ..Request::default()
+    };
+    let tools =
+        json!([{"googleSearch": {}}, {"googleSearch": {}}, {"urlContext": {}}, {"googleMaps": {"enableWidget": true}}]);
+    let dropped = ["tools.code_interpreter", "web_search_options.search_context_size"];
+    check(&GOOGLE_AI, FLASH, request, json!({"tools": tools}), &dropped);
 }

@@ -53,7 +53,7 @@ fn results_of_tools_are_messages_with_the_names_of_the_tools() {
         let arguments = Arguments::Text(Str::plain(arguments));
         Part::ToolCall(ToolCall { id: Str::plain(id), name: Str::plain("f"), arguments, signature: None })
     };
-    let result = |id, parts| Part::ToolResult { id: Str::plain(id), parts };
+    let result = |id, parts| Part::ToolResult { id: Str::plain(id), parts, is_error: false };
     says(
         vec![
             message(Role::Assistant, [call("a", " "), call("b", "[1]"), call("c", "{\"x\":")]),
@@ -98,13 +98,13 @@ fn thoughts_go_back_without_signatures() {
 
 #[test]
 fn images_are_base64_or_refused() {
-    let document = |media| Part::Document { media, name: None };
+    let document = |media| Part::Document { media, name: None, cited: false };
     says(
         vec![message(Role::User, [Part::Image(image("image/png")), document(image("image/jpeg"))])],
         json!([{"role":"user","content":"","images":["AAAA","AAAA"]}]),
     );
     let url = || Media::Url(Str::plain("https://example.com"));
-    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())] };
+    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())], is_error: false };
     for part in
         [Part::Image(url()), document(url()), document(image("text/plain")), Part::Audio(image("audio/wav")), nested]
     {

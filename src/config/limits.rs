@@ -1,0 +1,244 @@
+//! How much may be used, by whom, over what time. Checked.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::checked::Check;
+use super::units::Duration;
+use crate::limits::window::{Per, Window};
+use crate::price::pico_usd;
+
+/// A limit: one amount, over one length of time, for each of what `by` names.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LimitFile {
+    /// Most requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// Most tokens, of prompts and answers together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Most tokens of prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Most tokens of answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// Most to spend, in whole USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<u64>,
+    /// Most requests at a time. Without `per`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<u64>,
+    /// `second`, `minute`, `hour`, `day` or `month` of the calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<Per>,
+    /// In place of `per`: always the last so long, `5h`. It forgets in fifteenths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<Duration>,
+    /// When a day or month begins: how far the clock is ahead of UTC, `+02:00`. Default: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_offset: Option<String>,
+    /// What has an account of its own: `key`, `team`, `label:NAME`, `user` (the request's member), `model`; several together.
+    /// Default: a key's own limits are for the key, a model's for the model, those at the top for all together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// Only tells, in the header `x-gateway-limit`, and refuses nobody. Default false.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub soft: bool,
+    /// A model that takes what is past the limit, instead of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downgrade_to: Option<String>,
+}
+
+/// A limit in which every rule holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What it says, for messages: `600 requests per minute`. With what it is about it is the same as no other.
+    pub name: String,
+    /// What it counts.
+    pub amount: Amount,
+    /// How much there may be; USD in 10⁻¹².
+    pub most: u64,
+    /// Over what time.
+    pub window: Window,
+    /// What has an account of its own.
+    pub by: Vec<By>,
+    /// The key or model that it stands under.
+    pub of: Of,
+    /// Refuses nobody.
+    pub soft: bool,
+    /// The model that takes what is past it.
+    pub downgrade_to: Option<String>,
+}
+
+/// What a limit stands under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Of {
+    /// The top: it is about every request.
+    All,
+    /// The key with this name.
+    Key(String),
+    /// The model with this name.
+    Model(String),
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Requests.
+    Requests,
+    /// Tokens, all.
+    Tokens,
+    /// Tokens of prompts.
+    Input,
+    /// Tokens of answers.
+    Output,
+    /// 10⁻¹² USD.
+    Usd,
+    /// Requests under way.
+    Concurrent,
+}
+
+/// What has an account of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// The client's key.
+    Key,
+    /// Its team.
+    Team,
+    /// One of its labels.
+    Label(String),
+    /// The request's `user`.
+    User,
+    /// The model that is asked for.
+    Model,
+}
+
+/// 10⁻¹² USD.
+const DOLLAR: u64 = 1_000_000_000_000;
+/// The most that is counted, in USD.
+const MOST_USD: u64 = 10_000_000;
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Check<'_> {
+    /// Every limit, wherever it stands.
+    pub(super) fn limits(&mut self) -> Vec<Limit> {
+        let file = self.file;
+        let mut limits = Vec::new();
+        for (index, limit) in file.limits.iter().enumerate() {
+            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All));
+        }
+        for (number, key) in file.keys.iter().flatten().enumerate() {
+            for (index, limit) in key.limits.iter().enumerate() {
+                limits.extend(self.limit(&format!("keys[{number}].limits[{index}]"), limit, Of::Key(key.name.clone())));
+            }
+        }
+        for (name, model) in &file.models {
+            for (index, limit) in model.limits.iter().enumerate() {
+                limits.extend(self.limit(&format!("models.{name}.limits[{index}]"), limit, Of::Model(name.clone())));
+            }
+        }
+        limits
+    }
+
+    fn limit(&mut self, path: &str, file: &LimitFile, of: Of) -> Option<Limit> {
+        let given: Vec<(Amount, &str, u64)> = [
+            (Amount::Requests, "requests", file.requests),
+            (Amount::Tokens, "tokens", file.tokens),
+            (Amount::Input, "input_tokens", file.input_tokens),
+            (Amount::Output, "output_tokens", file.output_tokens),
+            (Amount::Usd, "usd", file.usd),
+            (Amount::Concurrent, "concurrent", file.concurrent),
+        ]
+        .into_iter()
+        .filter_map(|(amount, name, most)| Some((amount, name, most?)))
+        .collect();
+        let [(amount, name, most)] = given[..] else {
+            let what = "`requests`, `tokens`, `input_tokens`, `output_tokens`, `usd` or `concurrent`";
+            self.mistake(path, format!("expected one of {what}; found {}", given.len()));
+            return None;
+        };
+        if amount == Amount::Usd && most > MOST_USD {
+            self.mistake(format!("{path}.usd"), format!("expected at most {MOST_USD}"));
+        }
+        let offset = self.offset(path, file);
+        let (window, over) = match (file.per, file.rolling, amount) {
+            (None, None, Amount::Concurrent) => (Window::Now, " at a time".to_owned()),
+            (_, _, Amount::Concurrent) => {
+                self.mistake(path, "`concurrent` counts what is under way: leave `per` and `rolling` out");
+                return None;
+            }
+            (Some(per), None, _) => (Window::Calendar { per, offset }, format!(" per {}", per.name())),
+            (None, Some(length), _) if length.as_millis() > 0 => {
+                (Window::Rolling(length.as_millis()), format!(" in {length}"))
+            }
+            _ => {
+                self.mistake(
+                    path,
+                    "expected either `per: minute` (or `second`, `hour`, `day`, `month`) or `rolling: 5h`",
+                );
+                return None;
+            }
+        };
+        let by: Vec<By> = (0..).zip(&file.by).filter_map(|(index, by)| self.by(path, index, by)).collect();
+        if let Some(model) = &file.downgrade_to
+            && !self.file.models.contains_key(model)
+        {
+            let known = self.file.models.keys().map(String::as_str);
+            self.mistake(format!("{path}.downgrade_to"), super::unknown("model", model, known));
+        }
+        let words = if amount == Amount::Concurrent { "requests" } else { name };
+        let told = match amount {
+            Amount::Usd => format!("{} USD{over}", pico_usd(most.min(MOST_USD) * DOLLAR)),
+            _ => format!("{most} {}{over}", words.replace('_', " ")),
+        };
+        Some(Limit {
+            name: told,
+            amount,
+            most: if amount == Amount::Usd { most.min(MOST_USD) * DOLLAR } else { most },
+            window,
+            by,
+            of,
+            soft: file.soft,
+            downgrade_to: file.downgrade_to.clone(),
+        })
+    }
+
+    fn by(&mut self, path: &str, index: usize, by: &str) -> Option<By> {
+        Some(match (by, by.strip_prefix("label:")) {
+            ("key", _) => By::Key,
+            ("team", _) => By::Team,
+            ("user", _) => By::User,
+            ("model", _) => By::Model,
+            (_, Some(label)) if !label.is_empty() => By::Label(label.to_owned()),
+            _ => {
+                self.mistake(format!("{path}.by[{index}]"), "expected `key`, `team`, `label:NAME`, `user` or `model`");
+                return None;
+            }
+        })
+    }
+
+    /// Minutes.
+    fn offset(&mut self, path: &str, file: &LimitFile) -> i32 {
+        let Some(text) = &file.utc_offset else { return 0 };
+        let minutes = || {
+            let (hours, minutes) = text.get(1..)?.split_once(':')?;
+            let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+            let sign = if text.starts_with('+') { 1 } else { -1 };
+            let valid = text.starts_with(['+', '-']) && (0..=14).contains(&hours) && (0..60).contains(&minutes);
+            valid.then_some(sign * (hours * 60 + minutes))
+        };
+        minutes().unwrap_or_else(|| {
+            self.mistake(format!("{path}.utc_offset"), "expected an offset such as `+02:00` or `-05:00`");
+            0
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Who calls, and whether they may. Everything that reaches a provider passes here first.
+
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use super::step::Host;
+use crate::config::{Config, Key};
+use crate::error::{Cause, Error};
+use crate::route::{Record, hash, read, update};
+
+/// Where clients put a key: as OpenAI's SDKs do, Anthropic's, Azure's and Google's, in the order in which they are looked at.
+const HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
+/// Who calls; `None` where everyone may.
+///
+/// # Errors
+/// The client has no key, or a wrong one, or one that is not good any more.
+pub(super) fn identify(config: &Config, host: &dyn Host) -> Result<Option<Rc<Key>>, Error> {
+    let keys = &config.keys;
+    if keys.is_open() {
+        return Ok(None);
+    }
+    let failures = (keys.failures > 0).then(|| Failures::of(host));
+    if let Some(wait) = failures.as_ref().and_then(|failures| failures.spent(host, keys.failures)) {
+        let message = "Too many requests with a wrong key from your address.";
+        return Err(Error { retry_after: Some(wait), ..Error::new(Cause::TooManyFailures, message) });
+    }
+    let found = credential(host).and_then(|key| {
+        let hash = Sha256::digest(key.as_bytes()).into();
+        keys.find(&hash).cloned().ok_or_else(|| unauthorized("Incorrect API key provided."))
+    });
+    match found {
+        Ok(key) => {
+            check(&key, host.now())?;
+            Ok(Some(key))
+        }
+        Err(error) => {
+            if let Some(failures) = failures {
+                failures.count(host);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn check(key: &Key, now: u64) -> Result<(), Error> {
+    if key.disabled {
+        return Err(unauthorized("This API key is disabled."));
+    }
+    if key.expires.is_some_and(|expires| now >= expires) {
+        return Err(unauthorized("This API key has expired."));
+    }
+    Ok(())
+}
+
+/// The first of the places that has something has to have the key.
+fn credential(host: &dyn Host) -> Result<String, Error> {
+    let found = HEADERS.iter().find_map(|name| Some((*name, host.header(name)?)));
+    let (name, value) = found
+        .filter(|(_, value)| !value.trim().is_empty())
+        .ok_or_else(|| unauthorized("You didn't provide an API key: send it as `Authorization: Bearer KEY`."))?;
+    let value = value.trim();
+    if name != "authorization" {
+        return Ok(value.to_owned());
+    }
+    match value.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(key.trim().to_owned()),
+        _ => Err(unauthorized("The header `Authorization` has to be `Bearer KEY`.")),
+    }
+}
+
+fn unauthorized(message: &str) -> Error {
+    Error::new(Cause::Unauthorized, message)
+}
+
+/// What this key may not do, on the way to a model.
+pub(super) fn permit(key: Option<&Key>, model: &str) -> Result<(), Error> {
+    match key {
+        Some(key) if !key.may_ask(model) => {
+            let model: String = model.chars().take(256).collect();
+            let message = format!("Your API key may not ask for the model '{model}'.");
+            Err(Error { param: Some("model".to_owned()), ..Error::new(Cause::Forbidden, message) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it may use the endpoint at all.
+pub(super) fn admit(key: Option<&Key>, path: &str) -> Result<(), Error> {
+    match key {
+        Some(key) if !key.may_use(path) => {
+            Err(Error::new(Cause::Forbidden, format!("Your API key may not use {path}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Wrong keys from one address. Addresses share a fixed number of records, so that those who make them up fill nothing.
+struct Failures {
+    record: String,
+}
+
+/// One minute's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    minute: u64,
+    count: u64,
+}
+
+const RECORDS: u64 = 4096;
+const MINUTE: u64 = 60_000;
+
+impl Failures {
+    fn of(host: &dyn Host) -> Self {
+        let address = host.client().unwrap_or_default();
+        Self { record: format!("failures {}", hash(0, address.as_bytes()) % RECORDS) }
+    }
+
+    /// How long to wait if there were too many, in milliseconds.
+    fn spent(&self, host: &dyn Host, most: u32) -> Option<u64> {
+        let now = host.now();
+        let Count { minute, count } = read(host, &self.record);
+        (minute == now / MINUTE && count >= u64::from(most)).then(|| MINUTE - now % MINUTE)
+    }
+
+    fn count(&self, host: &dyn Host) {
+        let minute = host.now() / MINUTE;
+        update(host, &self.record, |count: &mut Count| {
+            let before = if count.minute == minute { count.count } else { 0 };
+            *count = Count { minute, count: before + 1 };
+            Some(())
+        });
+    }
+}
+
+impl Record for Count {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (minute, count) = bytes.split_at_checked(8)?;
+        Some(Self {
+            minute: u64::from_le_bytes(minute.try_into().ok()?),
+            count: u64::from_le_bytes(count.try_into().ok()?),
+        })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        [self.minute.to_le_bytes(), self.count.to_le_bytes()].concat()
+    }
+}

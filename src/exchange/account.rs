@@ -1,0 +1,208 @@
+//! What a request may use and what it used: reserved before it goes out, settled when it is over.
+
+use super::ledger::Charge;
+use super::step::{Host, Step};
+use crate::chat::Usage;
+use crate::config::{Amount, Config, Found, Key, Limit, Target};
+use crate::error::{Cause, Error};
+use crate::json::{Document, Value};
+use crate::limits::{self, Amounts, Refused, Reservation, Who};
+use crate::price::{self, Cost, ServiceTier};
+use crate::route::{Record, read, update};
+use crate::tokens::Estimate;
+
+/// The accounts of one request.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    reservation: Reservation,
+    estimate: Amounts,
+    /// Configuration's name for the model.
+    model: String,
+    learns: bool,
+}
+
+/// What a request used, of all its attempts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    pub amounts: Amounts,
+    /// Whether some of it was not told by a provider.
+    pub estimated: bool,
+    /// Whether the price of some of it is not known.
+    pub unpriced: bool,
+}
+
+/// Whether the size of a request matters to some limit.
+pub(super) fn counts_tokens(limits: &[Limit]) -> bool {
+    limits.iter().any(|limit| !matches!(limit.amount, Amount::Requests | Amount::Concurrent))
+}
+
+impl Accounts {
+    /// Reserves what the request may use. `past`: it is past a limit that moved it to this model, and which it still counts at.
+    ///
+    /// # Errors
+    /// A limit is spent.
+    pub fn reserve(
+        config: &Config,
+        found: Found<'_>,
+        key: Option<&Key>,
+        document: &Document<'_>,
+        estimate: Option<Estimate>,
+        past: bool,
+        host: &dyn Host,
+    ) -> Result<Self, Refused> {
+        let learns = estimate.is_some_and(|estimate| estimate.most_output.is_none());
+        let estimate = estimate.map_or_else(Amounts::default, |estimate| {
+            let output = estimate.most_output.unwrap_or_else(|| usual(host, found.name));
+            let usage = Usage { input: estimate.input, output, ..Usage::default() };
+            Amounts { input: usage.input, output, usd: dearest(found, &usage, host.now()) }
+        });
+        let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
+        let who = Who { key, user: user.as_deref(), model: found.name };
+        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
+        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
+    }
+
+    /// The request is over; `charges` is what its attempts have seen.
+    pub fn settle(self, used: Used, host: &dyn Host) {
+        if self.learns && used.amounts.output > 0 && !used.estimated {
+            learn(host, &self.model, used.amounts.output);
+        }
+        self.reservation.settle(used.amounts, host.now(), host);
+    }
+
+    /// What the client is told of its limits.
+    pub fn describe(&self, step: &mut Step) {
+        for room in &self.reservation.room {
+            let names = match room.amount {
+                Amount::Requests => {
+                    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]
+                }
+                Amount::Tokens => {
+                    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]
+                }
+                Amount::Input | Amount::Output | Amount::Usd | Amount::Concurrent => continue,
+            };
+            let values = [room.most.to_string(), room.left.to_string(), duration(room.reset)];
+            for (name, value) in names.into_iter().zip(values) {
+                step.set(name, value);
+            }
+        }
+        if !self.reservation.passed.is_empty() {
+            step.set("x-gateway-limit", self.reservation.passed.join(", "));
+        }
+    }
+
+    /// What the attempts have used. Of one that was cut off before its provider had told, it is estimated; one that failed
+    /// before it said anything has used nothing that anybody told.
+    pub fn used(&self, config: &Config, charges: &[Charge], now: u64) -> Used {
+        let mut used = Used::default();
+        for charge in charges {
+            let (usage, estimated) = match charge.usage {
+                Some(usage) => (usage, false),
+                None if charge.said > 0 => {
+                    (Usage { input: self.estimate.input, output: charge.said, ..Usage::default() }, true)
+                }
+                None => continue,
+            };
+            used.estimated |= estimated;
+            used.amounts.input = used.amounts.input.saturating_add(usage.input);
+            used.amounts.output = used.amounts.output.saturating_add(usage.output);
+            match cost(config, charge, &usage, now) {
+                Some(cost) => used.amounts.usd = used.amounts.usd.saturating_add(cost),
+                None => used.unpriced = true,
+            }
+        }
+        used
+    }
+}
+
+/// What an attempt costs, in 10⁻¹² USD, if that is known.
+fn cost(config: &Config, charge: &Charge, usage: &Usage, now: u64) -> Option<u64> {
+    let provider = config.providers.get(&charge.provider)?;
+    let is_it = |target: &&Target| target.provider == charge.provider && target.model == charge.model;
+    let target = config.models.iter().find_map(|(_, model)| model.targets.iter().find(is_it));
+    let found;
+    let price = match target {
+        Some(target) => target.price.as_deref(),
+        // A name under a pattern.
+        None => {
+            found = price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &charge.model);
+            found.as_ref()
+        }
+    };
+    Cost::of(price, usage, ServiceTier::Standard, now / 1000).known()
+}
+
+/// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.
+fn dearest(found: Found<'_>, usage: &Usage, now: u64) -> u64 {
+    let costs =
+        found.model.targets.iter().map(|target| {
+            Cost::of(target.price.as_deref(), usage, ServiceTier::Standard, now / 1000).known().unwrap_or(0)
+        });
+    costs.max().unwrap_or(0)
+}
+
+/// The error of a limit that is spent.
+pub(super) fn refusal(refused: &Refused) -> Error {
+    let cause = if refused.amount == Amount::Usd { Cause::BudgetSpent } else { Cause::Limited };
+    if refused.hopeless {
+        let message = format!("This request alone is more than the limit of {}.", refused.limit);
+        return Error::new(cause, message);
+    }
+    let message = format!("You have reached the limit of {}. Try again in {}.", refused.limit, duration(refused.wait));
+    Error { retry_after: Some(refused.wait), ..Error::new(cause, message) }
+}
+
+/// As OpenAI writes them: `6m0s`, `1s`, `20ms`.
+fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds.div_ceil(1000);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        _ if milliseconds < 1000 => format!("{milliseconds}ms"),
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// Tokens of a model's answers of late, where clients set no bound.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usual(u64);
+
+/// Until there was an answer.
+const FIRST_GUESS: u64 = 500;
+
+fn usual(host: &dyn Host, model: &str) -> u64 {
+    let Usual(tokens) = read(host, &format!("usual {model}"));
+    if tokens == 0 { FIRST_GUESS } else { tokens }
+}
+
+fn learn(host: &dyn Host, model: &str, output: u64) {
+    update(host, &format!("usual {model}"), |usual: &mut Usual| {
+        let before = if usual.0 == 0 { output } else { usual.0 };
+        usual.0 = (before - before / 16 + output / 16).max(1);
+        Some(())
+    });
+}
+
+impl Record for Usual {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self(u64::from_le_bytes(bytes.try_into().ok()?)))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_written_as_openai_does() {
+        let written = [(20, "20ms"), (1000, "1s"), (1001, "2s"), (360_000, "6m0s"), (86_399_500, "24h0m0s")];
+        for (milliseconds, expected) in written {
+            assert_eq!(duration(milliseconds), expected);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/usage`: what a key may use and has used; with the role `admin`, every key.
+
+use std::rc::Rc;
+
+use super::step::Host;
+use crate::config::{Amount, By, Config, Key, Limit};
+use crate::json::{Write, Writer};
+use crate::limits::{self, Account, Who};
+use crate::price::pico_usd;
+
+/// The answer's body for a client with this key; `None` where everyone may call.
+pub(super) fn usage(config: &Config, key: Option<&Key>, host: &dyn Host) -> String {
+    let keys: Vec<Option<&Key>> = match key {
+        Some(key) if key.role == crate::config::Role::Admin => config.keys.iter().map(Rc::as_ref).map(Some).collect(),
+        key => vec![key],
+    };
+    let mut out = String::new();
+    Writer::new(&mut out).object(|w| {
+        w.field("object", "list");
+        w.name("data").array(|w| {
+            for key in keys {
+                w.object(|w| {
+                    w.field("object", "usage");
+                    w.field("key", &key.map(|key| key.name.as_str()));
+                    w.field("team", &key.and_then(|key| key.team.as_deref()));
+                    w.name("limits").array(|w| {
+                        for limit in &config.limits {
+                            accounts(config, limit, key, host, w);
+                        }
+                    });
+                });
+            }
+        });
+    });
+    out
+}
+
+/// The key's accounts with a limit: one, or one for each model. What is by `user` has too many.
+fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, w: &mut Writer<'_>) {
+    if limit.by.contains(&By::User) {
+        return;
+    }
+    let by_model = limit.by.contains(&By::Model);
+    let models = config.models.iter().map(|(name, _)| name);
+    for model in models.filter(|model| key.is_none_or(|key| key.may_ask(model))) {
+        let who = Who { key, user: None, model };
+        if let Some(account) = limits::look(limit, who, host.now(), host) {
+            account_of(limit, by_model.then_some(model), account, w);
+            if !by_model {
+                return;
+            }
+        }
+    }
+}
+
+fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writer<'_>) {
+    let Account { used, held, reset } = account;
+    let amount = |amount| Counted { amount, usd: limit.amount == Amount::Usd };
+    w.object(|w| {
+        w.field("limit", &limit.name);
+        if let Some(model) = model {
+            w.field("model", model);
+        }
+        for (name, value) in [("most", limit.most), ("used", used), ("held", held)] {
+            w.field(name, &amount(value));
+        }
+        w.field("remaining", &amount(limit.most.saturating_sub(used.saturating_add(held))));
+        w.field("resets_in_ms", &reset);
+        w.field("soft", &limit.soft);
+    });
+}
+
+/// A number: of whatever it is, or USD.
+struct Counted {
+    amount: u64,
+    usd: bool,
+}
+
+impl Write for Counted {
+    fn write(&self, out: &mut String) {
+        match self.usd {
+            true => out.push_str(&pico_usd(self.amount).to_string()),
+            false => self.amount.write(out),
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! A request's reservations with every limit that is about it, and their settlement.
+
+use super::account::{self, Lease, Spent};
+use crate::config::{Amount, By, Key, Limit, Of};
+use crate::route::{Shared, hash, read, update};
+
+/// Who asks, and for what: by which accounts are told apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    /// The client's key.
+    pub key: Option<&'a Key>,
+    /// The request's `user`.
+    pub user: Option<&'a str>,
+    /// Configuration's name for the model.
+    pub model: &'a str,
+}
+
+/// What a request may use, or did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amounts {
+    /// Tokens of the prompt.
+    pub input: u64,
+    /// Tokens of the answer.
+    pub output: u64,
+    /// 10⁻¹² USD.
+    pub usd: u64,
+}
+
+impl Amounts {
+    fn of(&self, amount: Amount) -> u64 {
+        match amount {
+            Amount::Requests | Amount::Concurrent => 1,
+            Amount::Tokens => self.input.saturating_add(self.output),
+            Amount::Input => self.input,
+            Amount::Output => self.output,
+            Amount::Usd => self.usd,
+        }
+    }
+}
+
+/// What a request has reserved.
+#[derive(Debug, Default)]
+pub struct Reservation {
+    held: Vec<Held>,
+    /// What is left where least is, for requests and for tokens.
+    pub room: Vec<Room>,
+    /// Soft limits that were passed, by their names.
+    pub passed: Vec<String>,
+}
+
+/// What is held at one limit.
+#[derive(Debug)]
+struct Held {
+    limit: Limit,
+    record: String,
+    subject: u64,
+    kept: Kept,
+}
+
+/// How an amount is kept until the request is over.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    /// It was counted at once.
+    Counted,
+    /// It is held.
+    Lease(Lease),
+    /// Not at all: there was no room, at a soft limit.
+    Not,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Requests or tokens.
+    pub amount: Amount,
+    /// How much there may be.
+    pub most: u64,
+    /// How much there may still be.
+    pub left: u64,
+    /// In how many milliseconds all of it may be there again.
+    pub reset: u64,
+}
+
+/// A limit is spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The limit's name.
+    pub limit: String,
+    /// What it counts.
+    pub amount: Amount,
+    /// In how many milliseconds there may be room.
+    pub wait: u64,
+    /// The request needs more than there may ever be.
+    pub hopeless: bool,
+    /// The model that takes what is past the limit.
+    pub downgrade_to: Option<String>,
+}
+
+/// How many records a limit by `user` has: clients make users up, and records never go away. Each user has one of
+/// [`PLACES`] of them; who finds them all taken shares the last.
+const RECORDS: u64 = 16_384;
+const PLACES: u64 = 8;
+
+/// Reserves `estimate` with each of `limits` that is about `who`: with all of them, or with none. `past`: the request was moved
+/// to another model by a limit; such limits count it, and refuse it no more.
+///
+/// # Errors
+/// One of them is spent.
+pub fn reserve<'l>(
+    limits: impl Iterator<Item = &'l Limit>,
+    who: Who<'_>,
+    estimate: Amounts,
+    past: bool,
+    now: u64,
+    shared: &dyn Shared,
+) -> Result<Reservation, Refused> {
+    let mut reservation = Reservation::default();
+    for limit in limits.filter(|limit| is_about(limit, who)) {
+        let mut limit = limit.clone();
+        limit.soft |= past && limit.downgrade_to.is_some();
+        let limit = &limit;
+        if let Err(refused) = reservation.add(limit, who, estimate, now, shared) {
+            reservation.take_back(now, shared);
+            return Err(refused);
+        }
+    }
+    Ok(reservation)
+}
+
+/// What an account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Used within the window.
+    pub used: u64,
+    /// Held for requests under way.
+    pub held: u64,
+    /// In how many milliseconds the window begins anew; 0 where there is none.
+    pub reset: u64,
+}
+
+/// What `who` has with a limit; `None` if the limit is not about them.
+pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Option<Account> {
+    if !is_about(limit, who) {
+        return None;
+    }
+    let (record, _) = place(limit, who, now, shared);
+    let (used, held) = read::<account::Account>(shared, &record).taken(now, &limit.window);
+    let reset = limit.window.forgotten(limit.window.slice(now), 0).saturating_sub(now);
+    Some(Account { used, held, reset })
+}
+
+fn is_about(limit: &Limit, who: Who<'_>) -> bool {
+    match &limit.of {
+        Of::All => true,
+        Of::Key(name) => who.key.is_some_and(|key| key.name == *name),
+        Of::Model(name) => who.model == name,
+    }
+}
+
+impl Reservation {
+    fn add(
+        &mut self,
+        limit: &Limit,
+        who: Who<'_>,
+        estimate: Amounts,
+        now: u64,
+        shared: &dyn Shared,
+    ) -> Result<(), Refused> {
+        let amount = estimate.of(limit.amount);
+        let mut asked = None;
+        // Again, where another user took the record meanwhile.
+        for _ in 0..PLACES {
+            let (record, subject) = place(limit, who, now, shared);
+            asked = update(shared, &record, |account: &mut account::Account| {
+                let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
+                account.subject = subject;
+                free.then(|| ask(account, limit, amount, now))
+            })
+            .map(|asked| (record, subject, asked));
+            if asked.is_some() {
+                break;
+            }
+        }
+        let refused = |wait, hopeless| Refused {
+            limit: limit.name.clone(),
+            amount: limit.amount,
+            wait,
+            hopeless,
+            downgrade_to: limit.downgrade_to.clone(),
+        };
+        // Other workers were faster, dozens of times in a row.
+        let (record, subject, asked) = asked.ok_or_else(|| refused(1000, false))?;
+        let (kept, room) = asked.map_err(|spent| refused(spent.wait, amount > limit.most))?;
+        match room {
+            Some(room) => self.tell(room),
+            None => self.passed.push(limit.name.clone()),
+        }
+        self.held.push(Held { limit: limit.clone(), record, subject, kept });
+        Ok(())
+    }
+
+    /// Of several limits of a kind, clients are told of the one with the least room.
+    fn tell(&mut self, room: Room) {
+        match self.room.iter_mut().find(|other| other.amount == room.amount) {
+            Some(other) if room.left < other.left => *other = room,
+            Some(_) => {}
+            None => self.room.push(room),
+        }
+    }
+
+    /// Gives back what was held and counts what was used.
+    pub fn settle(self, used: Amounts, now: u64, shared: &dyn Shared) {
+        for held in self.held {
+            let used = match held.limit.amount {
+                // It was counted when it was taken; of what was under way nothing stays.
+                Amount::Requests | Amount::Concurrent => 0,
+                amount => used.of(amount),
+            };
+            held.change(shared, |account, held| match held.kept {
+                Kept::Lease(lease) => account.settle(now, &held.limit.window, lease, used),
+                Kept::Not => account.charge(now, &held.limit.window, used),
+                Kept::Counted => {}
+            });
+        }
+    }
+
+    /// Undoes all of it: the request is refused.
+    fn take_back(self, now: u64, shared: &dyn Shared) {
+        for held in self.held {
+            held.change(shared, |account, held| match held.kept {
+                Kept::Lease(lease) => account.settle(now, &held.limit.window, lease, 0),
+                Kept::Counted => account.refund(1),
+                Kept::Not => {}
+            });
+        }
+    }
+}
+
+impl Held {
+    fn change(&self, shared: &dyn Shared, change: impl Fn(&mut account::Account, &Self)) {
+        update(shared, &self.record, |account: &mut account::Account| {
+            // Its record may have become another user's meanwhile, all of its own being forgotten.
+            (account.subject == self.subject).then(|| change(account, self))
+        });
+    }
+}
+
+/// Tells accounts of a limit apart.
+fn subject(limit: &Limit, who: Who<'_>) -> u64 {
+    let mut subject = 0;
+    for by in &limit.by {
+        let value = match by {
+            By::Key => who.key.map(|key| key.name.as_str()),
+            By::Team => who.key.and_then(|key| key.team.as_deref()),
+            By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
+            By::User => who.user,
+            By::Model => Some(who.model),
+        };
+        // Those without one share an account: leaving it out is no way round.
+        subject = hash(subject, value.unwrap_or_default().as_bytes());
+    }
+    subject.max(1)
+}
+
+/// The record of the account, and whose it is there.
+fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
+    let subject = subject(limit, who);
+    let said = format!("{} {:?} {:?}", limit.name, limit.by, limit.of);
+    let id = hash(0, said.as_bytes());
+    if !limit.by.contains(&By::User) {
+        return (format!("limit {id:x} {subject:x}"), subject);
+    }
+    for step in 0..PLACES {
+        let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
+        let record = format!("limit {id:x} {number}");
+        let mut account: account::Account = read(shared, &record);
+        if account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window) {
+            return (record, subject);
+        }
+    }
+    (format!("limit {id:x} others"), OTHERS)
+}
+
+/// Takes or holds `amount`; no room is told of where a soft limit is passed.
+fn ask(account: &mut account::Account, limit: &Limit, amount: u64, now: u64) -> Result<(Kept, Option<Room>), Spent> {
+    let window = &limit.window;
+    let asked = match limit.amount {
+        Amount::Requests => account.take(now, window, amount, limit.most).map(|()| Kept::Counted),
+        _ => account.hold(now, window, amount, limit.most).map(Kept::Lease),
+    };
+    let kept = match asked {
+        Err(_) if limit.soft && limit.amount == Amount::Requests => {
+            account.charge(now, window, amount);
+            return Ok((Kept::Counted, None));
+        }
+        Err(_) if limit.soft => return Ok((Kept::Not, None)),
+        asked => asked?,
+    };
+    let (used, held) = account.taken(now, window);
+    let reset = window.forgotten(window.slice(now), 0).saturating_sub(now);
+    let left = limit.most.saturating_sub(used.saturating_add(held));
+    Ok((kept, Some(Room { amount: limit.amount, most: limit.most, left, reset })))
+}
+
+/// Whose the account is that all share who find no record of their own.
+const OTHERS: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Amounts, Refused, Reservation, Who, reserve};
+    use crate::config::Config;
+    use crate::route::board::Board;
+
+    fn config(limits: serde_json::Value) -> Config {
+        let file = serde_json::json!({
+            "providers": {"a": {"kind": "openai"}},
+            "models": {"m": {"targets": [{"provider": "a"}]}, "cheap": {"targets": [{"provider": "a"}]}},
+            "limits": limits,
+        });
+        Config::check(&serde_json::from_value(file).unwrap()).unwrap()
+    }
+
+    const ONE: Amounts = Amounts { input: 100, output: 50, usd: 7 };
+
+    fn ask(config: &Config, user: &str, now: u64, board: &Board) -> Result<Reservation, Refused> {
+        let who = Who { key: None, user: Some(user), model: "m" };
+        reserve(config.limits.iter(), who, ONE, false, now, board)
+    }
+
+    #[test]
+    fn all_limits_are_reserved_or_none() {
+        let config = config(serde_json::json!([
+            {"requests": 10, "per": "minute"}, {"concurrent": 2}, {"tokens": 1000, "per": "day", "by": ["user"]}
+        ]));
+        let board = Board::default();
+        let first = ask(&config, "u", 0, &board).unwrap();
+        assert_eq!(first.room.iter().map(|room| room.left).collect::<Vec<_>>(), [9, 1, 850]);
+        let second = ask(&config, "v", 0, &board).unwrap();
+        let refused = ask(&config, "u", 0, &board).unwrap_err();
+        assert_eq!((refused.limit.as_str(), refused.hopeless), ("2 requests at a time", false));
+        // What was refused has not used a request up.
+        first.settle(Amounts { input: 10, output: 0, usd: 0 }, 1, &board);
+        let third = ask(&config, "u", 1, &board).unwrap();
+        assert_eq!(third.room.iter().map(|room| room.left).collect::<Vec<_>>(), [7, 0, 840]);
+        third.settle(ONE, 2, &board);
+        second.settle(Amounts::default(), 2, &board);
+    }
+
+    #[test]
+    fn soft_limits_tell_and_count() {
+        let config = config(serde_json::json!([{"tokens": 100, "per": "hour", "soft": true}]));
+        let board = Board::default();
+        let passed = ask(&config, "u", 0, &board).unwrap();
+        assert_eq!(passed.passed, ["100 tokens per hour"]);
+        passed.settle(Amounts { input: 60, ..Amounts::default() }, 0, &board);
+        let refused = ask(&config, "u", 0, &board).unwrap();
+        assert_eq!(refused.passed.len(), 1);
+    }
+
+    #[test]
+    fn more_users_than_records_are_held_to_one_account_and_nobody_goes_free() {
+        let config = config(serde_json::json!([{"requests": 1, "per": "day", "by": ["user"]}]));
+        let board = Board::default();
+        let (mut good, mut twice) = (0, 0);
+        for user in 0..40_000 {
+            let user = format!("u{user}");
+            good += u32::from(ask(&config, &user, 0, &board).is_ok());
+            twice += u32::from(ask(&config, &user, 0, &board).is_ok());
+        }
+        assert!(good > 16_000 && good <= 16_386 && twice == 0, "{good} {twice}");
+        assert!(board.count() <= 16_385, "{}", board.count());
+        // The next day they are all free again.
+        assert!(ask(&config, "new", 86_400_000, &board).is_ok());
+    }
+
+    #[test]
+    fn what_can_never_fit_is_told() {
+        let config = config(serde_json::json!([{"tokens": 100, "per": "hour"}]));
+        assert!(ask(&config, "u", 0, &Board::default()).unwrap_err().hopeless);
+    }
+
+    proptest! {
+        /// However requests of several users overlap: in the end what is used is what was settled, and nothing is held.
+        #[test]
+        fn everything_comes_back(steps in prop::collection::vec((0_u8..3, 0_u8..4, 0_u64..300), 1..120)) {
+            let config = config(serde_json::json!([
+                {"tokens": 2000, "per": "day"}, {"tokens": 900, "per": "day", "by": ["user"]}, {"concurrent": 5},
+                {"usd": 1, "per": "day", "by": ["user", "model"]},
+            ]));
+            let board = Board::default();
+            let mut open = Vec::new();
+            let mut settled = 0;
+            for (now, (what, user, used)) in (0_u64..).zip(steps) {
+                if what > 0 {
+                    open.extend(ask(&config, &user.to_string(), now, &board));
+                } else if !open.is_empty() {
+                    let reservation: Reservation = open.remove(usize::from(user) % open.len());
+                    reservation.settle(Amounts { input: used, output: 0, usd: 0 }, now, &board);
+                    settled += used;
+                }
+                prop_assert!(open.len() <= 5);
+            }
+            for reservation in open {
+                reservation.settle(Amounts::default(), 1000, &board);
+            }
+            if let Ok(last) = ask(&config, "nobody", 1000, &board) {
+                let least = last.room.iter().find(|room| room.most == 2000 || room.most == 900).unwrap();
+                prop_assert!(least.left == (2000 - settled - 150).min(750), "{least:?} {settled}");
+            } else {
+                prop_assert!(settled + 150 > 2000);
+            }
+        }
+    }
+}
