@@ -55,7 +55,7 @@ models:
     // One after the other: whichever worker got the next, it knew.
     assert_eq!((with("bad-key"), with("sk-mock-key"), requests.len()), (1, 30, 31));
     let log = gateway.process.output();
-    let retired = "the key no-good of openai is left alone for now: authentication; this is for its operator to mend";
+    let retired = "the key no-good of openai is left alone for now: authentication; it does not mend itself";
     assert_eq!(log.matches(retired).count(), 1, "{log}");
     let dump = ureq::get(&format!("http://{}/config_dump", gateway.admin)).call().unwrap();
     let dump = dump.into_body().read_to_string().unwrap();

@@ -180,6 +180,16 @@ mod tests {
             ]
         );
         assert!(told.iter().all(|(_, message)| !message.contains("sk-secret")), "{told:?}");
+        let elsewhere = serde_json::json!(["gcp", {"file": "/run/key"}, {"key": {"file": "/run/key"}}]);
+        let told = keys(serde_json::json!({"kind": "vertex", "project": "p", "region": "eu", "api_keys": elsewhere}));
+        let told = told.unwrap_err();
+        let paths: Vec<&str> = told.iter().map(|(path, _)| path.as_str()).collect();
+        let places = ["providers.p.api_keys[0]", "providers.p.api_keys[1]", "providers.p.api_keys[2].key"];
+        assert_eq!(paths, places);
+        assert!(
+            told.iter().all(|(_, message)| message.ends_with("only `api_key` can come from elsewhere")),
+            "{told:?}"
+        );
         let many: Vec<String> = (0..33).map(|number| format!("${{K{number}}}")).collect();
         assert!(keys(serde_json::json!({"kind": "openai", "api_keys": many})).is_err());
         let none = serde_json::json!([{"key": "${A}", "weight": 0}]);

@@ -252,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_shows_nothing_and_so_takes_nobodys_turn() {
+        let all = keys(&[1, 1]);
+        let (keys, board) = (Keys { provider: "p", all: &all }, Board::default());
+        assert!(keys.refused(0, 0, Cause::RateLimited, None, &BREAKER, &board));
+        let draw = |seed, copy| Draw { spent: &[1], seed, copy, ..Draw::default() };
+        assert!((0..50).all(|seed| chosen(&keys, &board, 10_000, draw(seed, true)) == Some(0)));
+        assert_eq!(keys.numbered(10_000, &board)[0].2, Standing::Due);
+        assert_eq!(chosen(&keys, &board, 10_000, draw(0, false)), Some(0));
+        assert!(matches!(keys.numbered(10_000, &board)[0].2, Standing::Cooled(_)));
+    }
+
+    #[test]
     fn a_single_key_has_no_record() {
         let all = keys(&[1]);
         let (keys, board) = (Keys { provider: "p", all: &all }, Board::default());
