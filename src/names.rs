@@ -4,10 +4,12 @@
 pub const NEXT: &str = "gateway.next";
 /// The property that carries the plan from the gateway position to the provider positions.
 pub const PLAN: &str = "gateway.plan";
-/// The property in which an attempt leaves word: [`SEEN`] once the client sees its answer, [`OVER`] when it came to its end.
+/// The property in which an attempt leaves word: [`SEEN`] once the client sees its answer, [`SILENT`], [`OVER`] when it came to its end.
 pub const OUTCOME: &str = "gateway.outcome";
 /// In [`OUTCOME`]: the client sees the answer, and there is more to come.
 pub const SEEN: &str = "seen";
+/// In [`OUTCOME`]: the client saw the answer, and then the provider fell silent.
+pub const SILENT: &str = "silent";
 /// In [`OUTCOME`]: the attempt is over, and its target was told well or failed.
 pub const OVER: &str = "over";
 /// What Envoy puts before a property's name in filter state.

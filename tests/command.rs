@@ -212,11 +212,12 @@ timeouts: { connect: 2s, idle: 1500ms, whole: 1h }
 providers:
   openai: { kind: openai, api_key: "${TEST_KEY_ONE}" }
   anthropic: { kind: anthropic, api_key: "${TEST_KEY_TWO}" }
-  plain: { kind: openai, base_url: "http://localhost:8000/v1" }
+  plain: { kind: openai, base_url: "http://localhost:8000/v1", timeouts: { connect: 250ms } }
   several: { kind: openai, base_urls: ["https://a.example/v1", "https://a.example:8443/v1"] }
   address: { kind: openai, base_url: "https://[2001:db8::1]/v1" }
   signed: { kind: bedrock, region: eu-west-1 }
   keyed: { kind: bedrock, region: eu-west-2, api_key: "${TEST_KEY_TWO}" }
+  pooled: { kind: bedrock, region: eu-west-3, api_keys: ["${TEST_KEY_ONE}", { key: "${TEST_KEY_TWO}", name: eu }] }
   filed: { kind: anthropic, api_key: { file: "FOLDER/key" } }
   tokens: { kind: vertex, project: p, region: global, api_key: gcp }
   more-tokens: { kind: vertex, project: p, region: eu, api_key: gcp }
@@ -252,6 +253,9 @@ fn envoy_accepts_what_is_rendered_and_no_secret_is_in_it() {
         let signed: Vec<_> = text.match_indices("v3.AwsRequestSigning").map(|(at, _)| &text[at..]).collect();
         assert_eq!(signed.len(), usize::from(file != files[1] && file != files[2]), "{file}");
         assert!(signed.iter().all(|rest| rest.contains("region: eu-west-1")), "{file}");
+        // A provider's own, and everyone's.
+        let connect = |time: &str| text.matches(&format!("connect_timeout: {time}")).count();
+        assert_eq!((connect("0.250s"), connect("2.000s")), if signed.is_empty() { (0, 0) } else { (1, 10) }, "{file}");
     }
     // What is in the followed files is in the static one too.
     for file in &files[..2] {

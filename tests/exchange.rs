@@ -19,7 +19,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::{keys, limits, refusals};
+use scripted::{api_keys, keys, limits, refusals};
 
 fn native() -> Native {
     Native::new(&config(), ENVIRONMENT)
@@ -53,6 +53,11 @@ fn what_is_not_the_gateways_passes() {
     for root in ["gateway", "single"] {
         refusals::check_others(&mut native(), root);
     }
+}
+
+#[test]
+fn of_several_keys_another_takes_over_and_what_is_spent_is_left() {
+    api_keys::check(&mut Native::new(&api_keys::config(), api_keys::ENVIRONMENT));
 }
 
 #[test]

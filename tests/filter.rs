@@ -12,7 +12,7 @@ use scripted::chat::{ENVIRONMENT, config};
 use scripted::envoy::{Answer, End, Script, run};
 use scripted::filters::{Action, Event, Filters, Half, Headers, Held, State};
 use scripted::wire::{KINDS, Kind};
-use scripted::{keys, limits, refusals};
+use scripted::{api_keys, keys, limits, refusals};
 use serde_json::json;
 
 /// A VM with every root; None where there is no module to test.
@@ -29,6 +29,16 @@ fn every_case_comes_out_as_from_the_machines() {
     }
     let log = filters.log().join("\n");
     assert!(ENVIRONMENT.iter().all(|(_, secret)| !log.contains(secret)), "{log}");
+}
+
+#[test]
+fn several_keys_do_as_in_the_machines_and_are_never_logged() {
+    let Some(module) = host::module() else { return };
+    let mut filters = Wasm::with_roots(&module, &api_keys::config(), api_keys::ENVIRONMENT);
+    api_keys::check(&mut filters);
+    let log = filters.log().join("\n");
+    assert!(log.contains("the key eu of two is left alone for now: authentication; it does not mend itself"), "{log}");
+    assert!(api_keys::ENVIRONMENT.iter().all(|(_, secret)| !log.contains(secret)), "{log}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::base_url::BaseUrl;
 
-use super::file::{File, ProviderFile};
+use super::api_keys::ApiKey;
+use super::file::{File, ProviderFile, Timeouts};
 use super::keys::Keys;
 use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Model, Models};
@@ -28,8 +29,6 @@ pub struct Config {
     pub log: Log,
     /// Largest request body, in bytes.
     pub body_limit: u64,
-    /// Longest time to connect to a provider.
-    pub connect_timeout: Duration,
     /// Longest silence in the middle of an answer.
     pub idle_timeout: Duration,
     /// Headers of clients that go on to providers, in lower case; `*` at the end of one stands for anything.
@@ -68,6 +67,10 @@ pub struct Provider {
     pub kind: &'static dyn Kind,
     /// Where its credential is.
     pub api_key: Option<SecretRef>,
+    /// The credentials that the module itself knows: that one, or several; each in a variable.
+    pub keys: Vec<ApiKey>,
+    /// Longest time to connect to it.
+    pub connect_timeout: Duration,
     /// Its servers, at least one; they differ in host and port only.
     pub servers: Vec<BaseUrl>,
     /// What its kind has to be told besides.
@@ -150,13 +153,13 @@ impl Check<'_> {
         if log == Log::Path(String::new()) {
             self.mistake("log", "expected `stdout`, `off`, or a path");
         }
+        self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT);
         Config {
             listen,
             admin,
             workers: file.workers,
             log,
             body_limit: body_limit.0,
-            connect_timeout: self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT),
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),
             providers: self.providers(),
@@ -232,7 +235,25 @@ impl Check<'_> {
         }
         let settings = self.settings(&path, file, kind);
         let servers = self.servers(&path, file, kind, &settings);
-        Some(Provider { name: name.to_owned(), kind: kind?, api_key: file.api_key.clone(), servers, settings })
+        let keys = self.api_keys(&path, file);
+        let connect_timeout = self.connect_timeout(&path, file);
+        let (name, api_key) = (name.to_owned(), file.api_key.clone());
+        Some(Provider { name, kind: kind?, api_key, keys, connect_timeout, servers, settings })
+    }
+
+    fn connect_timeout(&mut self, path: &str, file: &ProviderFile) -> Duration {
+        let (own, common) = (file.timeouts, self.file.timeouts);
+        if own != (Timeouts { connect: own.connect, ..Timeouts::default() }) {
+            // Envoy has one timer for all of a request's attempts, and the gateway no clock of its own while it waits.
+            self.mistake(
+                format!("{path}.timeouts"),
+                "only `connect` can be set for a provider; `first_token`, `answer` and `whole` belong to a model, `idle` to the top level",
+            );
+        }
+        match own.connect {
+            Some(_) => self.timeout(format!("{path}.timeouts.connect"), [own.connect], DEFAULT_CONNECT),
+            None => common.connect.unwrap_or(DEFAULT_CONNECT),
+        }
     }
 
     fn secret(&mut self, path: &str, secret: &SecretRef, kind: Option<&dyn Kind>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::api_keys::ApiKeyFile;
 use super::keys::KeyFile;
 use super::limits::LimitFile;
 use super::policy::Strategy;
@@ -33,7 +34,7 @@ pub struct File {
     /// Largest request body. Default `32MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<Bytes>,
-    /// Most attempts for one request, the first included. Default: as many as its model has targets, at most 16.
+    /// Most attempts for one request, the first included. Default: as many as its model has targets, and keys of theirs, at most 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// Headers of clients that go on to providers besides the usual ones (`accept`, `user-agent`, `x-request-id`, tracing).
@@ -93,6 +94,10 @@ pub struct ProviderFile {
     /// requests carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
+    /// Several credentials in place of `api_key`, each with limits of its own at the provider: requests are shared out among
+    /// those that it takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_keys: Vec<ApiKeyFile>,
     /// Where it is, for example `https://api.openai.com/v1`. Default: where the kind is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
@@ -108,6 +113,9 @@ pub struct ProviderFile {
     /// Several servers of the same kind that share the load, in place of `base_url`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_urls: Vec<String>,
+    /// In place of the top-level `timeouts.connect`; the others are a model's.
+    #[serde(default, skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
 }
 
 /// A model that clients may ask for. A `*` in its name stands for anything.
@@ -313,7 +321,7 @@ impl Abilities {
 #[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
-    /// Connecting to a provider, TLS included. Default `5s`. Only at the top level.
+    /// Connecting to a provider, TLS included. Default `5s`. Only at the top level and per provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Duration>,
     /// From sending a request to the first content of a streamed answer; then the next target is tried. Default `2m`.

@@ -3,6 +3,7 @@
 //! [`File`] is the operator's document as it stands (JSON to the module, YAML to the command; the same members).
 //! [`Config`] is what it means once every rule was checked; nothing else refuses configuration.
 
+mod api_keys;
 mod base_url;
 mod checked;
 mod file;
@@ -16,6 +17,7 @@ mod suggest;
 mod units;
 mod when;
 
+pub use self::api_keys::{ApiKey, ApiKeyFile, ApiKeyMore};
 pub use self::base_url::BaseUrl;
 pub use self::checked::{Config, Log, Mistake, Provider};
 pub use self::file::{

@@ -101,22 +101,27 @@ impl Machine for Gateway {
         }
         // All targets are spent: official SDKs would start all over again.
         step.set("x-should-retry", "false");
+        if let Some(seconds) = soonest(host) {
+            step.set("retry-after", seconds.to_string());
+        }
         step
     }
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
-        if self.phase == Phase::Sent {
-            self.settle(host, &mut step);
+        if self.phase != Phase::Sent {
+            return step;
         }
-        let over = || host.property(names::OUTCOME).is_some_and(|outcome| outcome == names::OVER.as_bytes());
-        if self.phase != Phase::Sent || over() {
+        self.settle(host, &mut step);
+        let outcome = host.property(names::OUTCOME).unwrap_or_default();
+        if outcome == names::OVER.as_bytes() {
             return step;
         }
         // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
         let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
         match host.ending() {
+            _ if outcome == names::SILENT.as_bytes() => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
             Ending::ClientLeft => verdict::unknown(host, hop),
             Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
             Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
@@ -302,6 +307,19 @@ impl Gateway {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
     }
+}
+
+/// In how many seconds a target may answer, where one that has failed before the last says so, and the last does not say that
+/// it will sooner.
+fn soonest(host: &dyn Host) -> Option<u64> {
+    let status: u16 = host.header(":status")?.parse().ok()?;
+    if status != 429 && status < 500 {
+        return None;
+    }
+    let soonest = host.property(names::PLAN).as_deref().and_then(Plan::decode)?.soonest?;
+    let seconds = soonest.saturating_sub(host.now()).div_ceil(1000);
+    let last = host.header("retry-after").and_then(|last| last.parse::<u64>().ok());
+    last.is_none_or(|last| seconds < last).then_some(seconds)
 }
 
 /// What the client with this key may ask for by this name.

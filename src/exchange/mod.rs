@@ -11,10 +11,12 @@
 mod access;
 mod account;
 mod attempt;
+mod credentials;
 mod endpoint;
 mod gateway;
 mod headers;
 mod ledger;
+mod rate_limit;
 mod relay;
 mod retry_after;
 mod single;

@@ -46,6 +46,17 @@ pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Opti
     }
 }
 
+/// Its provider says that nothing is left to be had of it until then.
+pub(super) fn spent(host: &dyn Host, hop: &Hop, until: u64, step: &mut Step) {
+    let now = host.now();
+    let spent = update(host, &key(&hop.target), |health: &mut Health| health.spent(now, until));
+    if spent == Some(true) {
+        let wait = until.saturating_sub(now);
+        let told = format!("{} is left alone for {wait} ms: its provider's limit is reached", hop.target);
+        step.notice(Notice::Info(told));
+    }
+}
+
 /// It was cut off by no fault of its own.
 pub(super) fn unknown(host: &dyn Host, hop: &Hop) {
     if hop.strategy == Strategy::LeastBusy {

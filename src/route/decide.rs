@@ -122,7 +122,10 @@ pub fn decide<'a>(
 /// A plan of one attempt, by whose outcome nobody is judged.
 fn copy(config: &Config, plan: &Plan, mirror: &Mirror, model: &str) -> Option<Plan> {
     let target = &mirror.target;
-    config.providers.get(&target.provider).filter(|provider| provider.kind.offers(plan.operation, model))?;
+    let provider = config.providers.get(&target.provider)?;
+    if !provider.kind.offers(plan.operation, model) {
+        return None;
+    }
     let hop = Hop {
         provider: target.provider.clone(),
         model: model.to_owned(),
@@ -131,6 +134,9 @@ fn copy(config: &Config, plan: &Plan, mirror: &Mirror, model: &str) -> Option<Pl
         edits: target.edits.clone(),
         breaker: Breaker::default(),
         strategy: Strategy::default(),
+        keys: u8::try_from(provider.keys.len()).unwrap_or(u8::MAX),
+        probe: None,
+        spent: Vec::new(),
     };
     Some(Plan {
         // No account is charged for it.

@@ -121,6 +121,14 @@ impl Health {
         true
     }
 
+    /// Its provider says that nothing is left to be had of it until then, though it has refused nothing yet. `true` if it was
+    /// well until now; `None` if this is nothing new.
+    pub fn spent(&mut self, now: u64, until: u64) -> Option<bool> {
+        let until = until.min(now.saturating_add(LONGEST));
+        let was_well = self.standing(now) == Standing::Well;
+        (until > now && until > self.cooled_until).then(|| self.leave_until(until)).map(|()| was_well)
+    }
+
     /// Leaves it alone until then, at least.
     pub fn leave_until(&mut self, until: u64) {
         self.cooled_until = self.cooled_until.max(until);
@@ -329,6 +337,17 @@ mod tests {
         let mut health = failing(3, 0);
         assert!(!health.succeeded(5, &BREAKER));
         assert_eq!(health.standing(5), Standing::Cooled(10_000));
+    }
+
+    #[test]
+    fn what_is_spent_is_left_alone_until_its_time_and_no_longer_than_others() {
+        let mut health = Health::default();
+        assert_eq!(health.spent(1000, 1000), None);
+        assert_eq!((health.spent(1000, 1500), health.standing(1499)), (Some(true), Standing::Cooled(1500)));
+        assert_eq!((health.spent(1100, 1500), health.spent(1100, 1501)), (None, Some(false)));
+        assert_eq!(health.standing(1501), Standing::Due);
+        health.spent(2000, u64::MAX);
+        assert_eq!(health.standing(2000), Standing::Cooled(2000 + LONGEST));
     }
 
     #[test]

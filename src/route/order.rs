@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use super::health::{Health, Standing};
+use super::keys::Keys;
 use super::plan::{Hop, Plan};
 use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::arrange;
-use crate::config::{Config, Found, Key, Model, Target};
+use crate::config::{Config, Found, Key, Model, Provider, Target};
 use crate::dialect::Operation;
 use crate::tokens::Estimate;
 
@@ -45,6 +46,10 @@ pub struct Candidate<'a> {
     pub id: &'a str,
     /// How it has done of late.
     pub health: Health,
+    /// Its provider's credentials.
+    pub keys: Keys<'a>,
+    /// The one of them that would have to show whether it is well again, where none is known to be.
+    pub due: Option<u8>,
     /// Whether to send requests to it.
     pub standing: Standing,
 }
@@ -124,6 +129,7 @@ pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Res
         let models: Vec<Found<'a>> = names.iter().filter_map(|name| config.models.find(name)).collect();
         let mut candidates = candidates(config, ask, &models, shared, &mut left_out);
         candidates.sort_by_key(|candidate| rank(candidate.standing));
+        candidates.iter_mut().for_each(|candidate| candidate.due = None);
         (candidates.iter().filter_map(&mut number).collect(), candidates)
     };
     let (context_window, context_window_line) = detour(&model.context_window_fallbacks);
@@ -143,15 +149,17 @@ pub fn trace<'a>(config: &'a Config, ask: &Ask<'a>, shared: &dyn Shared) -> (Res
         attempts: model.attempts,
         made: 0,
         pending: None,
+        sticky: ask.sticky,
+        soonest: None,
         failed: Vec::new(),
     };
     let (context_window, content_policy) = (context_window_line, content_policy_line);
     (Ok(plan), Trace { line, context_window, content_policy, left_out })
 }
 
-/// Why this target is not asked; `None` if it is.
-fn unfit(config: &Config, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
-    if !config.providers.get(&target.provider).is_some_and(|it| it.kind.offers(ask.operation, &target.model)) {
+/// Why this target of `provider` is not asked; `None` if it is.
+fn unfit(provider: &Provider, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
+    if !provider.kind.offers(ask.operation, &target.model) {
         return Some(Unfit::Operation);
     }
     if !ask.key.is_none_or(|key| key.may_reach(&target.provider)) {
@@ -179,19 +187,27 @@ pub fn candidates<'a>(
     while let Some(next) = waiting.pop() {
         let mut own: Vec<Candidate<'a>> = Vec::with_capacity(next.model.targets.len());
         for target in &next.model.targets {
-            if let Some(why) = unfit(config, ask, target) {
-                left_out.push(LeftOut { target, of_name: next.name, why });
-                continue;
-            }
-            let model = target.model(next.star);
+            let provider = config.providers.get(&target.provider);
+            let fit = provider.ok_or(Unfit::Operation);
+            let fit = fit.and_then(|provider| unfit(provider, ask, target).map_or(Ok(provider), Err));
+            let provider = match fit {
+                Ok(provider) => provider,
+                Err(why) => {
+                    left_out.push(LeftOut { target, of_name: next.name, why });
+                    continue;
+                }
+            };
+            let (of, of_name, model) = (next.model, next.name, target.model(next.star));
             let twice = |other: &Candidate<'_>| other.model == model && other.target.provider == target.provider;
             if !found.iter().chain(&own).any(twice) {
                 let id = target.id.as_str();
                 key.truncate(HEALTH.len());
                 key.push_str(id);
                 let health: Health = read(shared, &key);
-                let standing = health.standing(ask.now);
-                own.push(Candidate { target, of: next.model, of_name: next.name, model, id, health, standing });
+                let keys = Keys { provider: &provider.name, all: &provider.keys };
+                let (keyed, due) = keys.standing(ask.now, shared);
+                let standing = worse(health.standing(ask.now), keyed);
+                own.push(Candidate { target, of, of_name, model, id, health, keys, due, standing });
             }
         }
         arrange(&mut own, next.model, ask, &mut random);
@@ -225,20 +241,25 @@ fn settle(line: &mut Vec<Candidate<'_>>, now: u64, shared: &dyn Shared) {
     while let Some(first) = line.iter().position(open) {
         let Some(candidate) = line.get_mut(first) else { break };
         let breaker = candidate.target.breaker;
-        if candidate.standing == Standing::Well
-            || update(shared, &key(candidate.id), |health: &mut Health| health.claim(now, &breaker)).is_some()
-        {
+        if candidate.standing == Standing::Well || candidate.claim(now, shared) {
             let first = line.remove(first);
+            line.iter_mut().for_each(|other| other.due = None);
             line.sort_by_key(|candidate| rank(candidate.standing));
             line.insert(0, first);
             return;
         }
         candidate.standing = Standing::Cooled(now.saturating_add(breaker.cooldown));
     }
+    line.iter_mut().for_each(|candidate| candidate.due = None);
     line.sort_by_key(|candidate| rank(candidate.standing));
 }
 
-fn rank(standing: Standing) -> u64 {
+fn worse(one: Standing, other: Standing) -> Standing {
+    if rank(one) < rank(other) { other } else { one }
+}
+
+/// The lowest first.
+pub(super) fn rank(standing: Standing) -> u64 {
     match standing {
         Standing::Well => 0,
         Standing::Due => 1,
@@ -247,6 +268,14 @@ fn rank(standing: Standing) -> u64 {
 }
 
 impl Candidate<'_> {
+    /// Takes it upon this request to show whether it is well again, as a target, by its credential, or both.
+    fn claim(&self, now: u64, shared: &dyn Shared) -> bool {
+        let breaker = &self.target.breaker;
+        let itself = || update(shared, &key(self.id), |health: &mut Health| health.claim(now, breaker)).is_some();
+        (self.health.standing(now) == Standing::Well || itself())
+            && self.due.is_none_or(|due| self.keys.claim(due, now, breaker, shared))
+    }
+
     fn hop(&self) -> Hop {
         Hop {
             provider: self.target.provider.clone(),
@@ -256,6 +285,9 @@ impl Candidate<'_> {
             edits: self.target.edits.clone(),
             breaker: self.target.breaker,
             strategy: self.of.strategy,
+            keys: u8::try_from(self.keys.all.len()).unwrap_or(u8::MAX),
+            probe: self.due,
+            spent: Vec::new(),
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Plan {
     pub include_usage: bool,
     /// After how many milliseconds Envoy gives an attempt up.
     pub patience: u64,
-    /// Every target that may be tried, none twice.
+    /// Every target that may be tried, none twice but with another credential.
     pub hops: Vec<Hop>,
     /// Those of them, by number, that are still to be tried, in order.
     pub line: Vec<u8>,
@@ -43,6 +43,12 @@ pub struct Plan {
     /// The attempt of which nothing was heard yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// What the strategy `sticky` keeps together, as a number: credentials too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<u64>,
+    /// When the first of the targets that have failed is to be asked again, in milliseconds since 1970, as far as they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soonest: Option<u64>,
     /// The attempts that others followed: the number of the target, and why it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<(u8, Cause)>,
@@ -69,6 +75,15 @@ pub struct Hop {
     /// Whether its pace or its requests in flight count.
     #[serde(default, skip_serializing_if = "Strategy::is_default")]
     pub strategy: Strategy,
+    /// How many credentials its provider has.
+    #[serde(default)]
+    pub keys: u8,
+    /// The one of them that is to show whether it is well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<u8>,
+    /// Those of them that have failed this request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<u8>,
 }
 
 /// An attempt that has begun.
@@ -116,7 +131,8 @@ impl Plan {
 
     /// How many attempts there can be at most.
     pub fn most_attempts(&self) -> u32 {
-        self.attempts.min(u32::try_from(self.hops.len()).unwrap_or(u32::MAX))
+        let each = self.hops.iter().map(|hop| u32::from(hop.keys.max(1)));
+        self.attempts.min(each.fold(0, u32::saturating_add))
     }
 
     /// The provider of the next attempt; `None` when all targets were tried, or no more are to be.
@@ -176,6 +192,29 @@ impl Plan {
         cause.falls_back() && self.goes_on(cause)
     }
 
+    /// The attempt under way was refused for this credential, and its provider has another. Whether the same target is to
+    /// be asked again, with that.
+    pub fn again(&mut self, cause: Cause, key: u8) -> bool {
+        let Some(Pending { hop: number, .. }) = self.pending else { return false };
+        if let Some(hop) = self.hops.get_mut(usize::from(number)) {
+            hop.spent.push(key);
+            hop.probe = None;
+        }
+        self.line.insert(0, number);
+        let again = self.goes_on(cause);
+        if again {
+            self.failed.extend(self.pending.take().map(|pending| (pending.hop, cause)));
+        } else {
+            self.line.remove(0);
+        }
+        again
+    }
+
+    /// The target that has failed is to be asked again at that time, and not before.
+    pub fn waits(&mut self, until: u64) {
+        self.soonest = Some(self.soonest.map_or(until, |soonest| soonest.min(until)));
+    }
+
     /// Uses up one of the retries that may follow this cause, if there is one and a target too.
     fn goes_on(&mut self, cause: Cause) -> bool {
         if self.next_provider().is_none() {
@@ -189,5 +228,89 @@ impl Plan {
             }
             None => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hop, Plan};
+    use crate::config::{Breaker, Strategy};
+    use crate::dialect::Operation;
+    use crate::error::Cause;
+
+    /// A target for each number, of a provider with so many credentials.
+    fn plan(keys: &[u8], attempts: u32) -> Plan {
+        let hop = |(number, keys): (usize, &u8)| Hop {
+            provider: number.to_string(),
+            model: "m".to_owned(),
+            target: format!("{number}/m"),
+            strict: false,
+            edits: None,
+            breaker: Breaker::default(),
+            strategy: Strategy::default(),
+            keys: *keys,
+            probe: None,
+            spent: Vec::new(),
+        };
+        Plan {
+            id: 0,
+            model: "m".to_owned(),
+            operation: Operation::Chat,
+            stream: false,
+            include_usage: false,
+            patience: 1000,
+            hops: keys.iter().enumerate().map(hop).collect(),
+            line: (0..=u8::MAX).zip(keys).map(|(number, _)| number).collect(),
+            context_window: vec![1],
+            content_policy: Vec::new(),
+            retries: Vec::new(),
+            attempts,
+            made: 0,
+            pending: None,
+            sticky: None,
+            soonest: None,
+            failed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_same_target_comes_again_only_with_another_key() {
+        let mut plan = plan(&[3, 1], 16);
+        assert_eq!(plan.most_attempts(), 4);
+        assert_eq!(plan.begin(0).unwrap().provider, "0");
+        assert!(plan.again(Cause::RateLimited, 2));
+        assert_eq!(plan.next_provider(), Some("0"));
+        // It travels as it is.
+        let mut plan = Plan::decode(&plan.encode()).unwrap();
+        let hop = plan.begin(0).unwrap();
+        assert_eq!((hop.provider.as_str(), hop.spent.as_slice(), plan.made), ("0", &[2][..], 2));
+        assert!(plan.fail(Cause::ServerError));
+        assert_eq!(plan.begin(0).unwrap().provider, "1");
+        // A failure after which nothing came is not one of a key.
+        plan.pending = None;
+        assert!(!plan.again(Cause::RateLimited, 0) && plan.line.is_empty());
+    }
+
+    #[test]
+    fn another_key_is_an_attempt_and_a_retry_like_any_other() {
+        let mut few = plan(&[3, 1], 2);
+        assert_eq!(few.most_attempts(), 2);
+        few.begin(0).unwrap();
+        assert!(few.again(Cause::Authentication, 0));
+        few.begin(0).unwrap();
+        assert!(!few.again(Cause::Authentication, 1) && !few.fail(Cause::Authentication));
+        let mut one = Plan { retries: vec![(Cause::RateLimited, 1)], ..plan(&[3, 1], 16) };
+        one.begin(0).unwrap();
+        assert!(one.again(Cause::RateLimited, 0));
+        one.begin(0).unwrap();
+        assert!(!one.again(Cause::RateLimited, 1));
+        assert_eq!(one.line, [1]);
+    }
+
+    #[test]
+    fn the_soonest_is_kept() {
+        let mut plan = plan(&[1], 1);
+        [9, 7, 8].into_iter().for_each(|until| plan.waits(until));
+        assert_eq!(plan.soonest, Some(7));
     }
 }

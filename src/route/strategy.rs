@@ -80,13 +80,18 @@ fn busier(one: &Candidate<'_>, other: &Candidate<'_>, now: u64) -> Ordering {
     (load(one) * weight(other)).cmp(&(load(other) * weight(one)))
 }
 
-/// Weighted rendezvous: the lowest wins, a target added takes only what it wins itself.
-/// Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
+/// The lowest wins.
 pub(super) fn draw(it: &Candidate<'_>, sticky: u64) -> f64 {
-    let hash = hash(sticky, it.id.as_bytes());
+    rendezvous(sticky, it.id.as_bytes(), it.target.weight)
+}
+
+/// Weighted rendezvous: the lowest wins, one that is added takes only what it wins itself.
+/// Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005.
+pub(super) fn rendezvous(point: u64, id: &[u8], weight: u32) -> f64 {
+    let hash = hash(point, id);
     // From 0 (not included) to 1.
     let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
-    uniform.ln().abs() / f64::from(it.target.weight.max(1))
+    uniform.ln().abs() / f64::from(weight.max(1))
 }
 
 /// FNV-1a, mixed at its end, as it spreads its last bytes little.

@@ -119,7 +119,7 @@ pub(super) struct Call {
 
 impl Host for Call {
     fn now(&self) -> u64 {
-        u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+        now()
     }
 
     fn seed(&self) -> u64 {
@@ -173,6 +173,11 @@ impl Shared for Call {
 const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
 const TIMED_OUT: u64 = 1 << 2 | 1 << 16 | 1 << 19 | 1 << 22;
 
+/// In milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn since_1970() -> Duration {
     let now = hostcalls::get_current_time().ok();
     now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default()
@@ -202,7 +207,7 @@ pub(super) fn held(half: Half) -> Option<usize> {
 
 /// A call that the host refuses is a fault of this program or of Envoy's configuration, and is said. (For most refusals
 /// the SDK traps before it comes to this: the machines see to it that headers and bodies are only changed while held.)
-fn check<T>(what: &str, result: Result<T, proxy_wasm::types::Status>) {
+pub(super) fn check<T>(what: &str, result: Result<T, proxy_wasm::types::Status>) {
     if let Err(status) = result {
         warn!("model-gateway: Envoy refused {what}: {status:?}");
     }

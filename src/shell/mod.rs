@@ -6,6 +6,7 @@
 //! which position it stands.
 
 mod host;
+mod idle;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,9 @@ impl RootContext for Root {
         let json = host::buffer(BufferType::PluginConfiguration, 0, size);
         match configure(&json) {
             Ok(role) => {
+                if let Role::Gateway(config) | Role::Single(config, _) = &role {
+                    self.set_tick_period(idle::period(config.idle_timeout.as_millis()));
+                }
                 self.role = Some(role);
                 true
             }
@@ -65,6 +69,12 @@ impl RootContext for Root {
                 }
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(Role::Gateway(config) | Role::Single(config, _)) = &self.role {
+            idle::end_silent(config.idle_timeout.as_millis());
         }
     }
 

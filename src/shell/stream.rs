@@ -4,6 +4,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::host::{self, Half};
+use super::idle;
 use crate::exchange::{Machine, Want};
 
 pub(super) struct Stream<M> {
@@ -20,7 +21,12 @@ impl<M: Machine> Stream<M> {
     }
 }
 
-impl<M> Context for Stream<M> {}
+impl<M> Context for Stream<M> {
+    fn on_done(&mut self) -> bool {
+        idle::over(self.id);
+        true
+    }
+}
 
 impl<M: Machine> Stream<M> {
     fn host(&self, half: Half) -> host::Call {
@@ -52,6 +58,10 @@ impl<M: Machine> Stream<M> {
             }
         };
         let action = host::apply(Half::Response, step, size);
+        match (wanted, action) {
+            (Want::Pieces, Action::Continue) if !end => idle::heard(self.id),
+            _ => idle::over(self.id),
+        }
         self.seen = if action == Action::Pause && wanted == Want::Pieces { size } else { 0 };
         action
     }

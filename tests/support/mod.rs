@@ -33,7 +33,8 @@ impl Process {
     /// The command, with more in its environment.
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-gateway"));
-        command.args(arguments).env("MOCK_KEY", "sk-mock-key").envs(variables.iter().copied());
+        command.args(arguments).env("MOCK_KEY", "sk-mock-key").env("BAD_KEY", "bad-key");
+        command.envs(variables.iter().copied());
         Self::spawn(command)
     }
 

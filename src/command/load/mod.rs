@@ -132,16 +132,16 @@ impl Loaded {
     /// Those that have none.
     pub fn check_variables(&self, value: impl Fn(&str) -> Option<String>) -> Result<(), Mistakes> {
         let mut mistakes = Vec::new();
-        for provider in self.config.providers.values() {
-            let Some(variable) = provider.api_key.as_ref().and_then(|key| key.variable()) else { continue };
-            let path = format!("providers.{}.api_key", provider.name);
+        let providers = self.config.providers.values();
+        for (provider, key) in providers.flat_map(|provider| provider.keys.iter().map(move |key| (provider, key))) {
+            let (variable, path) = (&key.variable, format!("providers.{}.{}", provider.name, key.place));
             let line = self.lines.get(&path).copied().unwrap_or(1);
             let what = match value(variable) {
                 None => "is not set",
                 Some(value) if value.trim().is_empty() => "is empty",
                 Some(_) => continue,
             };
-            let message = format!("the environment variable {variable} {what}; set it, or leave `api_key` out");
+            let message = format!("the environment variable {variable} {what}; set it, or leave the key out");
             mistakes.push((Place::new(&self.name, line), Mistake { path, message }));
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Mistakes::sorted(mistakes)) }
@@ -301,6 +301,24 @@ mod tests {
         assert_eq!(told.lines().count(), 2, "{told}");
         assert!(told.contains("f:2: providers.a.api_key: the environment variable A is empty"), "{told}");
         assert!(told.contains("f:3: providers.b.api_key: the environment variable B is not set"), "{told}");
+    }
+
+    #[test]
+    fn each_of_several_keys_has_its_line() {
+        let text = "providers:\n  a:\n    kind: openai\n    api_keys:\n      - \"${A}\"\n      - { key: \"${B}\", weight: 3, name: eu }\n";
+        let told = check("f", text).unwrap().check_variables(|name| (name == "A").then(|| "k".into())).unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains("f:6: providers.a.api_keys[1]: the environment variable B is not set"), "{told}");
+        mistakes(
+            "providers:\n  a:\n    kind: openai\n    api_keys:\n      - sk-secret\n      - { key: \"${B}\", wieght: 3 }\n      - { name: eu }\n      - 7\n    timeouts: { answer: 1s }\n",
+            &[
+                "5: providers.a.api_keys[0]: expected `${NAME}`",
+                "6: providers.a.api_keys[1].wieght: unknown key `wieght`; did you mean `weight`?",
+                "7: providers.a.api_keys[2].key: missing",
+                "8: providers.a.api_keys[3]: expected `${NAME}`",
+                "9: providers.a.timeouts: only `connect`",
+            ],
+        );
     }
 
     #[test]

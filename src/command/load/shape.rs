@@ -229,6 +229,7 @@ impl<'s> Shape<'s> {
 fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
     match (title(schema), found) {
         ("Duration", _) => ("a duration such as `500ms`, `3s` or `5m`", ""),
+        ("ApiKey", _) => ("`${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3 }`", ""),
         ("Secret", _) => ("`${NAME}` of an environment variable, or `{ file: PATH }`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
         ("Test", _) => ("a value, or operators such as `{ in: [a, b] }`", ""),

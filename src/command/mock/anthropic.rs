@@ -130,9 +130,8 @@ impl Dialect for Anthropic {
         "event: ping\ndata: {\"type\": \"ping\"}\n\n"
     }
 
-    fn headers(&self, id: &str, status: u16, now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, id: &str, spent: Option<u64>, now: u64) -> Vec<(&'static str, String)> {
         let mut headers = vec![("request-id", id.to_owned()), ("anthropic-organization-id", "mock".to_owned())];
-        let spent = status == 429;
         for (limit, remaining, reset, most, left) in [
             (
                 "anthropic-ratelimit-requests-limit",
@@ -164,8 +163,8 @@ impl Dialect for Anthropic {
             ),
         ] {
             headers.push((limit, most.to_owned()));
-            headers.push((remaining, if spent { "0" } else { left }.to_owned()));
-            headers.push((reset, rfc3339(now + 1)));
+            headers.push((remaining, if spent.is_some() { "0" } else { left }.to_owned()));
+            headers.push((reset, rfc3339(now + spent.unwrap_or(1))));
         }
         headers
     }

@@ -131,7 +131,7 @@ impl Dialect for Bedrock {
         bytes.into()
     }
 
-    fn headers(&self, id: &str, _status: u16, _now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, id: &str, _spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
         vec![("x-amzn-requestid", id.to_owned())]
     }
 

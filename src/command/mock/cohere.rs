@@ -137,7 +137,7 @@ impl Dialect for Cohere {
         ": keep-alive\n\n"
     }
 
-    fn headers(&self, id: &str, _status: u16, _now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, id: &str, _spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
         vec![("x-debug-trace-id", id.to_owned()), ("x-endpoint-monthly-call-limit", "1000".to_owned())]
     }
 

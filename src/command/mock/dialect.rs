@@ -88,8 +88,8 @@ pub trait Dialect: Sync {
         ""
     }
 
-    /// The headers of every answer: request id, rate limits.
-    fn headers(&self, id: &str, status: u16, now: u64) -> Vec<(&'static str, String)>;
+    /// The headers of every answer: request id, rate limits; these are `spent` for so many seconds, if they are.
+    fn headers(&self, id: &str, spent: Option<u64>, now: u64) -> Vec<(&'static str, String)>;
 
     /// The headers of an error besides.
     fn error_headers(&self, _fault: &Fault) -> Vec<(&'static str, String)> {

@@ -131,7 +131,7 @@ impl Dialect for Gemini {
         data(&self.error(fault, id).1)
     }
 
-    fn headers(&self, id: &str, _status: u16, _now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, id: &str, _spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
         vec![("x-vertex-ai-request-id", id.to_owned()), ("server-timing", "gfet4t7; dur=12".to_owned())]
     }
 

@@ -103,7 +103,7 @@ impl Dialect for Ollama {
         format!("{}\n", self.error(fault, id).1).into()
     }
 
-    fn headers(&self, _id: &str, _status: u16, _now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, _id: &str, _spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 

@@ -111,15 +111,15 @@ impl Dialect for OpenAi {
         ": keep-alive\n\n"
     }
 
-    fn headers(&self, id: &str, status: u16, _now: u64) -> Vec<(&'static str, String)> {
-        let left = if status == 429 { "0" } else { "9999" };
+    fn headers(&self, id: &str, spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
+        let (left, reset) = spent.map_or(("9999", "6ms".to_owned()), |seconds| ("0", format!("{seconds}s")));
         vec![
             ("x-request-id", id.to_owned()),
             ("openai-version", "2020-10-01".to_owned()),
             ("openai-processing-ms", "12".to_owned()),
             ("x-ratelimit-limit-requests", "10000".to_owned()),
             ("x-ratelimit-remaining-requests", left.to_owned()),
-            ("x-ratelimit-reset-requests", "6ms".to_owned()),
+            ("x-ratelimit-reset-requests", reset),
             ("x-ratelimit-limit-tokens", "2000000".to_owned()),
             ("x-ratelimit-remaining-tokens", "1999000".to_owned()),
             ("x-ratelimit-reset-tokens", "1m2.5s".to_owned()),

@@ -159,7 +159,7 @@ fn respond(request: &Request<'_>, d: &Directives, asked: &Asked) -> Response {
         let (steps, length) = playback::document(document, d);
         (if stream { dialect.stream_type() } else { "application/json" }, Some(length), steps)
     };
-    let mut headers = dialect.headers(&id, 200, request.now);
+    let mut headers = dialect.headers(&id, None, request.now);
     headers.push(("content-type", kind.to_owned()));
     Response { status: 200, headers, length, steps, id, flaw }
 }
@@ -169,7 +169,10 @@ fn refused(request: &Request<'_>, d: &Directives, fault: &Fault) -> Response {
     let (native, body) = request.dialect.error(fault, &id);
     // `error=context&status=413` is the former's body with the latter's status.
     let status = if matches!(fault, Fault::Refused(_)) { d.status.unwrap_or(native) } else { native };
-    let mut headers = request.dialect.headers(&id, status, request.now);
+    // Who is not told when to come back is left to guess, as where the limit is not of what the headers count.
+    let spent = d.retry_after_ms.map(|ms| ms.div_ceil(1000)).or_else(|| d.retry_after.as_ref()?.parse().ok());
+    let spent = spent.filter(|_| status == 429);
+    let mut headers = request.dialect.headers(&id, spent, request.now);
     headers.push(("content-type", "application/json".to_owned()));
     headers.extend(request.dialect.error_headers(fault));
     headers.extend(d.retry_after.clone().map(|after| ("retry-after", after)));

@@ -60,7 +60,7 @@ fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option
     let mut cluster = json!({
         "name": name,
         how: discovery,
-        "connect_timeout": render.config.connect_timeout.to_proto(),
+        "connect_timeout": provider.connect_timeout.to_proto(),
         "circuit_breakers": breakers(),
         "load_assignment": {
             "cluster_name": name,
@@ -130,7 +130,9 @@ fn filters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
         extension("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
     let module = wasm::provider(render, &provider.name);
     let signing = match provider.kind.signing() {
-        Signing::Aws(service) if provider.api_key.is_none() => Some(aws_signing(service, provider)),
+        Signing::Aws(service) if provider.api_key.is_none() && provider.keys.is_empty() => {
+            Some(aws_signing(service, provider))
+        }
         _ => None,
     };
     secrets::injector(render, provider).into_iter().chain([module]).chain(signing).chain([codec]).collect()

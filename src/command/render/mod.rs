@@ -122,8 +122,8 @@ impl Render<'_> {
 
     /// Every environment variable that holds a credential, sorted.
     fn variables(&self) -> Vec<&str> {
-        let keys = self.config.providers.values().filter_map(|provider| provider.api_key.as_ref()?.variable());
-        keys.collect::<BTreeSet<_>>().into_iter().collect()
+        let keys = self.config.providers.values().flat_map(|provider| &provider.keys);
+        keys.map(|key| key.variable.as_str()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

@@ -64,7 +64,6 @@ fn route(render: &Render<'_>, endpoint: &Endpoint) -> Value {
                 "num_retries": 15,
                 "refresh_cluster_on_retry": true,
                 "retry_back_off": { "base_interval": "0.001s", "max_interval": "0.010s" },
-                "per_try_idle_timeout": render.config.idle_timeout.to_proto(),
             },
         },
     });

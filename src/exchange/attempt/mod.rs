@@ -42,6 +42,8 @@ enum Phase {
 struct Course {
     plan: Plan,
     hop: Hop,
+    /// Which of the provider's credentials it goes out with.
+    key: u8,
     /// When the attempt began, in milliseconds since 1970.
     began: u64,
     /// When the first content of its answer was there.

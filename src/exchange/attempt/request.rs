@@ -1,12 +1,13 @@
 //! The way out: the client's request in the provider's words, with its path and credential.
 
+use super::super::credentials::Credentials;
 use super::super::gateway::refuse;
 use super::super::headers::to_provider;
 use super::super::step::{Host, Step};
 use super::super::verdict;
 use super::{Attempt, Course, Phase};
 use crate::clients::openai;
-use crate::config::{Config, Mistake, Provider, SecretRef};
+use crate::config::{Config, Mistake, Provider};
 use crate::dialect::{Edits, Operation};
 use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
@@ -16,14 +17,14 @@ use crate::providers::{Kind, Settings, Speech, Target};
 use crate::route::{Hop, Plan};
 use crate::splice::{self, Facts};
 
-/// A provider as an attempt needs it: the secret is at hand.
+/// A provider as an attempt needs it: its secrets are at hand.
 #[derive(Debug)]
 pub struct Upstream {
     name: String,
     kind: &'static dyn Kind,
     authority: String,
     base_path: String,
-    credential: Credential,
+    credentials: Credentials,
     /// Headers of the client that pass besides the usual ones.
     forward_headers: Vec<String>,
     answer_limit: u64,
@@ -32,67 +33,22 @@ pub struct Upstream {
     mirrored: bool,
 }
 
-/// Where the credential is when a request goes out.
-#[derive(Debug)]
-enum Credential {
-    /// There is none.
-    None,
-    /// Here: a header's name and value.
-    Known(&'static str, Secret),
-    /// In a request header of this name, where Envoy has put what is in a file.
-    Header(String),
-    /// In the property [`names::GCP_TOKEN`].
-    Gcp,
-}
-
-/// A header value that is never printed.
-struct Secret(String);
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 impl Upstream {
-    /// Looks up the provider's secret in the `environment`.
+    /// Looks up the provider's secrets in the `environment`.
     ///
     /// # Errors
-    /// It is not there.
+    /// One is not there.
     pub fn new(
         config: &Config,
         provider: &Provider,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistake> {
-        let key = provider.api_key.as_ref();
-        let credential = match key.and_then(|key| key.variable()) {
-            None if key.is_some_and(|key| key.file().is_some()) => {
-                Credential::Header(names::credential(&provider.name))
-            }
-            None if key.is_some_and(SecretRef::is_gcp) => Credential::Gcp,
-            None => Credential::None,
-            Some(variable) => {
-                let key = environment(variable).filter(|key| !key.is_empty()).ok_or_else(|| Mistake {
-                    path: format!("providers.{}.api_key", provider.name),
-                    message: format!("the environment variable {variable} is not set for Envoy"),
-                })?;
-                if !is_key(key.trim()) {
-                    let path = format!("providers.{}.api_key", provider.name);
-                    return Err(Mistake {
-                        path,
-                        message: format!("the value of {variable} is not a key: it has spaces or control characters"),
-                    });
-                }
-                let (header, value) = provider.kind.credential(key.trim());
-                Credential::Known(header, Secret(value))
-            }
-        };
         Ok(Self {
             name: provider.name.clone(),
             kind: provider.kind,
             authority: provider.servers.first().map(|server| server.authority()).unwrap_or_default(),
             base_path: provider.servers.first().map(|server| server.path.clone()).unwrap_or_default(),
-            credential,
+            credentials: Credentials::new(provider, environment)?,
             forward_headers: config.forward_headers.clone(),
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
@@ -118,26 +74,12 @@ impl Upstream {
         self.answer_limit
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
-    /// The header with the credential, if requests carry one.
-    ///
-    /// # Errors
-    /// They should, and Envoy has found none; what to tell the client.
-    fn credential(&self, host: &dyn Host) -> Result<Option<(&'static str, String)>, &'static str> {
-        let (key, why) = match &self.credential {
-            Credential::None => return Ok(None),
-            Credential::Known(name, Secret(value)) => return Ok(Some((name, value.clone()))),
-            Credential::Header(name) => (host.header(name), NO_FILE),
-            Credential::Gcp => {
-                (host.property(names::GCP_TOKEN).and_then(|token| String::from_utf8(token).ok()), NO_TOKEN)
-            }
-        };
-        // A file commonly ends with a newline.
-        let key = key.as_deref().map(str::trim).filter(|key| !key.is_empty() && is_key(key));
-        key.map(|key| Some(self.kind.credential(key))).ok_or(why)
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -167,7 +109,8 @@ impl Attempt {
         };
         self.ledger.begin(plan.id, &hop);
         verdict::begins(host, &hop);
-        let course = Course::new(plan, hop, now);
+        let key = self.upstream.credentials.choose(host, &plan, &hop);
+        let course = Course::new(plan, hop, key, now);
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
@@ -260,7 +203,7 @@ impl Attempt {
         for (name, value) in kind.headers(&target) {
             step.set(name, value);
         }
-        match self.upstream.credential(host) {
+        match self.upstream.credentials.header(host, course.key) {
             // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
             Ok(credential) => step.headers.extend(credential.map(|(name, value)| (name, Some(value)))),
             Err(why) => course.unpaid = Some(why),
@@ -270,24 +213,17 @@ impl Attempt {
     }
 }
 
-const NO_FILE: &str = "The gateway has no credential for the provider: its file is empty, or not there.";
-const NO_TOKEN: &str = "The gateway has no credential for the provider: Google's metadata server gave no token.";
-
-/// Whether `key` can be part of a header.
-fn is_key(key: &str) -> bool {
-    key.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
 /// Whether the usage of a stream is not to be asked for.
 fn unasked(edits: Option<&Edits>) -> bool {
     edits.is_some_and(|edits| edits.drop.iter().any(|name| name == "stream_options"))
 }
 
 impl Course {
-    fn new(plan: Plan, hop: Hop, began: u64) -> Self {
+    fn new(plan: Plan, hop: Hop, key: u8, began: u64) -> Self {
         Self {
             plan,
             hop,
+            key,
             began,
             first: 0,
             tokens: 0,

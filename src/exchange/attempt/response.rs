@@ -1,6 +1,7 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
 use super::super::headers::to_client;
+use super::super::rate_limit;
 use super::super::relay::{Relay, break_off, classify};
 use super::super::retry_after::retry_after;
 use super::super::step::{Host, Step};
@@ -30,12 +31,21 @@ impl Attempt {
         let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         let media_type = host.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        course.headers = to_client(host.headers());
+        let headers = host.headers();
+        let spent = rate_limit::spent(&headers, host.now());
+        course.headers = to_client(headers);
+        let mut step = Step::hold();
+        match spent {
+            // It is refused already, and this is for how long if nothing else says so.
+            _ if status == 429 => course.retry_after = spent,
+            Some(wait) => self.upstream.credentials().spent(host, &course.hop, course.key, wait, &mut step),
+            None => {}
+        }
         if course.vectors.is_some() {
             course.embedded = host.header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok());
         }
         if !(200..300).contains(&status) {
-            course.retry_after = retry_after(|name| host.header(name), host.now());
+            course.retry_after = retry_after(|name| host.header(name), host.now()).or(course.retry_after);
             course.error_name = host.header("x-amzn-errortype");
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
@@ -44,7 +54,12 @@ impl Attempt {
         } else {
             self.phase = Phase::Collect(course, status);
         }
-        if end { self.answer_goes_on(host, b"", true).without_body() } else { Step::hold() }
+        if end {
+            let notices = step.notices;
+            step = self.answer_goes_on(host, b"", true).without_body();
+            step.notices.splice(..0, notices);
+        }
+        step
     }
 
     /// So many bytes of an answer that is wanted whole are there, and more to come.
@@ -119,7 +134,7 @@ impl Attempt {
             step.broken = true;
             step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
-            verdict::failed(host, &course.hop, error.cause, None, &mut step);
+            self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
             let usage = relay.new_usage();
             self.ledger.tell(course.plan.id, usage, relay.said());
@@ -135,7 +150,7 @@ impl Attempt {
         self.ledger.tell(course.plan.id, usage, relay.said());
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         if end {
-            course.succeeded(host, &mut step);
+            self.succeeded(host, &course, &mut step);
         } else {
             self.phase = Phase::Stream(course, relay);
         }
@@ -163,7 +178,7 @@ impl Attempt {
                 step.body = Some(out);
                 self.ledger.tell(course.plan.id, usage, 0);
                 (course.first, course.tokens) = (host.now(), 0);
-                course.succeeded(host, &mut step);
+                self.succeeded(host, &course, &mut step);
                 step
             }
             Err(error) => self.fail(host, course, error),
@@ -216,7 +231,22 @@ impl Attempt {
         if let Some(milliseconds) = error.retry_after {
             step.set("retry-after", milliseconds.div_ceil(1000).to_string());
         }
-        if course.plan.fail(error.cause) {
+        let retry_after = error.retry_after;
+        let another = match course.unpaid {
+            // The gateway's own lack, which ends when the credential is there: the target has shown nothing of itself.
+            Some(_) if error.cause == Cause::Authentication => {
+                verdict::unknown(host, &course.hop);
+                false
+            }
+            _ => {
+                let credentials = self.upstream.credentials();
+                credentials.judge(host, &course.hop, course.key, error.cause, retry_after, &mut step)
+            }
+        };
+        if let Some(wait) = retry_after.filter(|_| error.cause.falls_back()) {
+            course.plan.waits(host.now().saturating_add(wait));
+        }
+        if (another && course.plan.again(error.cause, course.key)) || course.plan.fail(error.cause) {
             step.set(names::RETRY_HEADER, error.cause.name());
             // Another than Envoy would go to by itself, perhaps.
             step.property(names::NEXT, course.plan.next_provider().unwrap_or_default());
@@ -224,13 +254,17 @@ impl Attempt {
         } else {
             step.property(names::OUTCOME, names::OVER);
         }
-        match course.unpaid {
-            // The gateway's own lack, which ends when the credential is there: the target has shown nothing of itself.
-            Some(_) if error.cause == Cause::Authentication => verdict::unknown(host, &course.hop),
-            _ => verdict::failed(host, &course.hop, error.cause, error.retry_after, &mut step),
-        }
         step.body = Some(body);
         step
+    }
+
+    /// The answer came to its end.
+    fn succeeded(&self, host: &dyn Host, course: &Course, step: &mut Step) {
+        let now = host.now();
+        let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
+        verdict::succeeded(host, &course.hop, took, step);
+        self.upstream.credentials().accepted(host, &course.hop, course.key, step);
+        step.property(names::OUTCOME, names::OVER);
     }
 }
 
@@ -250,14 +284,6 @@ impl Course {
         let mut step = Step { keep: Some(core::mem::take(&mut self.headers)), ..Step::go() };
         self.describe(provider, &mut step);
         step
-    }
-
-    /// The answer came to its end.
-    fn succeeded(&self, host: &dyn Host, step: &mut Step) {
-        let now = host.now();
-        let took = (self.first.saturating_sub(self.began), now.saturating_sub(self.first), self.tokens);
-        verdict::succeeded(host, &self.hop, took, step);
-        step.property(names::OUTCOME, names::OVER);
     }
 
     fn describe(&self, provider: &str, step: &mut Step) {

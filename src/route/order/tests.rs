@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::board::Board;
 use super::super::health::Health;
+use super::super::keys::Keys;
 use super::super::plan::Plan;
 use super::super::shared::update;
 use super::{Ask, Unfit, key, plan};
@@ -296,6 +297,33 @@ fn what_envoy_tries_again_by_itself_is_judged_by_the_next_attempt() {
     assert_eq!(plan.clone().begin(1060).unwrap_err().cause, Cause::Timeout);
     plan.begin(70).unwrap();
     assert_eq!(plan.begin(80).unwrap_err().cause, Cause::Connection);
+}
+
+#[test]
+fn a_target_is_as_well_as_the_best_of_its_keys() {
+    let file = json!({
+        "providers": {"a": {"kind": "openai", "api_keys": ["${A}", "${B}"]}, "b": {"kind": "openai", "api_key": "${A}"}},
+        "models": {"m": {"targets": [{"provider": "a"}, {"provider": "b", "order": 1}]}},
+        "cooldown": "10s",
+    });
+    let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+    let board = Board::default();
+    let keys = Keys { provider: "a", all: &config.providers["a"].keys };
+    let breaker = config.models.get("m").unwrap().targets[0].breaker;
+    let ask = |now| {
+        let plan = planned(&config, "m", &Asked { board: &board, now, seed: now, sticky: None }).unwrap();
+        let first = &plan.hops[usize::from(plan.line[0])];
+        (line(&plan), first.probe)
+    };
+    assert!(keys.refused(0, 0, Cause::Authentication, None, &breaker, &board));
+    assert_eq!(ask(1), ("ab".to_owned(), None));
+    assert!(keys.refused(1, 0, Cause::RateLimited, None, &breaker, &board));
+    assert_eq!(ask(9_999), ("ba".to_owned(), None));
+    // One request sees whether the key is well again; until it has, the others go elsewhere.
+    assert_eq!(ask(10_000), ("ab".to_owned(), Some(1)));
+    assert_eq!(ask(10_001), ("ba".to_owned(), None));
+    assert!(keys.accepted(1, 10_002, &breaker, &board));
+    assert_eq!(ask(10_003), ("ab".to_owned(), None));
 }
 
 #[test]

@@ -111,8 +111,8 @@ impl Dialect for Azure {
         OpenAi.keepalive()
     }
 
-    fn headers(&self, id: &str, status: u16, now: u64) -> Vec<(&'static str, String)> {
-        let mut headers = OpenAi.headers(id, status, now);
+    fn headers(&self, id: &str, spent: Option<u64>, now: u64) -> Vec<(&'static str, String)> {
+        let mut headers = OpenAi.headers(id, spent, now);
         headers.push(("apim-request-id", id.to_owned()));
         headers
     }

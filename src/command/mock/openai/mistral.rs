@@ -145,7 +145,7 @@ impl Dialect for Mistral {
         format!("data: {}\n\n", self.error(fault, id).1).into()
     }
 
-    fn headers(&self, id: &str, _status: u16, _now: u64) -> Vec<(&'static str, String)> {
+    fn headers(&self, id: &str, _spent: Option<u64>, _now: u64) -> Vec<(&'static str, String)> {
         vec![("mistral-correlation-id", id.to_owned()), ("x-kong-request-id", id.to_owned())]
     }
 
