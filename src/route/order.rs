@@ -78,6 +78,8 @@ pub struct LeftOut<'a> {
     pub why: Unfit,
 }
 
+/// By which factor an estimate of tokens can be too high: see [`crate::tokens`].
+const ERROR: u64 = 2;
 /// The most targets that a plan can have.
 const MOST: usize = 64;
 
@@ -166,7 +168,8 @@ fn unfit(provider: &Provider, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
         return Some(Unfit::Key);
     }
     let estimate = ask.estimate?;
-    target.facts.lacks(estimate.needs, estimate.input).map(Unfit::Lacks)
+    // An estimate can be off by as much as that: what may fit is for the provider to judge.
+    target.facts.lacks(estimate.needs, estimate.input / ERROR).map(Unfit::Lacks)
 }
 
 /// The targets of `models`, each followed by those of its fallbacks, and of theirs, as strategies arrange them; none twice.

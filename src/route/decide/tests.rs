@@ -64,7 +64,7 @@ fn config() -> Config {
             "spare": {"targets": [{"provider": "b", "model": "spare"}]},
             "cheap": {
                 "targets": [{"provider": "a", "model": "nobody-knows"}, {"provider": "a", "model": "gpt-4o"},
-                            {"provider": "a", "model": "gpt-4o-mini"}, {"provider": "a", "model": "x", "can": {"context": 999}}],
+                            {"provider": "a", "model": "gpt-4o-mini"}, {"provider": "a", "model": "x", "can": {"context": 499}}],
                 "strategy": "cheapest", "fallbacks": [],
             },
         },

@@ -345,10 +345,10 @@ fn targets_that_lack_what_is_needed_are_left_out() {
         };
         plan(&config, &ask, &Board::default()).map(|plan| line(&plan))
     };
-    assert_eq!(asked(false, 100).as_deref(), Ok("ab"));
-    assert_eq!(asked(true, 100).as_deref(), Ok("b"));
-    assert_eq!(asked(false, 101).as_deref(), Ok("a"));
-    assert_eq!(asked(true, 101), Err(Unfit::Lacks("vision")));
+    assert_eq!(asked(false, 201).as_deref(), Ok("ab"));
+    assert_eq!(asked(true, 201).as_deref(), Ok("b"));
+    assert_eq!(asked(false, 202).as_deref(), Ok("a"));
+    assert_eq!(asked(true, 202), Err(Unfit::Lacks("vision")));
     let model = config.models.get("m").unwrap();
     assert!(config.models.is_picky(model, 1));
 }
