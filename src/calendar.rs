@@ -35,6 +35,15 @@ fn length(year: u64, month: u64) -> u64 {
     }
 }
 
+/// Seconds since 1970 of a year, month and day, an hour, minute and second, if there is such a moment.
+pub fn seconds((year, month, day): (u64, u64, u64), (hours, minutes, seconds): (u64, u64, u64)) -> Option<u64> {
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month);
+    if !is_date || !(1..=length(year, month)).contains(&day) || hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    Some(days(year, month, day)? * 86_400 + (hours * 60 + minutes) * 60 + seconds)
+}
+
 /// Milliseconds since 1970 of a date (`2027-01-31`, its beginning in UTC) or a time (`2027-01-31T12:00:00Z`, with fractions of a
 /// second or an offset such as `+02:00`): RFC 3339, section 5.6.
 pub fn parse(text: &str) -> Option<u64> {
@@ -43,30 +52,28 @@ pub fn parse(text: &str) -> Option<u64> {
         None => (text, None),
     };
     let mut parts = date.split('-').map(number);
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
-        return None;
-    }
-    if !(1..=length(year, month)).contains(&day) {
-        return None;
-    }
-    let midnight = days(year, month, day)?.checked_mul(DAY)?;
+    let date = (parts.next()??, parts.next()??, parts.next()??);
+    let midnight = seconds(date, (0, 0, 0)).filter(|_| parts.next().is_none())? * 1000;
     let Some(time) = time else { return Some(midnight) };
     let at = time.find(['Z', 'z', '+', '-'])?;
     let (clock, zone) = time.split_at_checked(at)?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut parts = clock.split(':').map(number);
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
-    if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 60 || number(fraction).is_none() {
+    let clock = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || number(fraction).is_none() {
         return None;
     }
     let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let time = midnight + ((hours * 60 + minutes) * 60 + seconds) * 1000 + number(&digits)?;
+    let time = seconds(date, clock)? * 1000 + number(&digits)?;
     if zone.eq_ignore_ascii_case("z") {
         return Some(time);
     }
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let offset = (number(hours)? * 60 + number(minutes)?) * 60_000;
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let offset = (hours * 60 + minutes) * 60_000;
     if zone.starts_with('+') { time.checked_sub(offset) } else { Some(time + offset) }
 }
 

@@ -5,6 +5,7 @@
 //! comes out. ARCHITECTURE.md has the map.
 
 pub mod calendar;
+pub mod chance;
 pub mod chat;
 pub mod clients;
 pub mod config;

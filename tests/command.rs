@@ -164,17 +164,21 @@ fn check_is_content_with_every_example_and_with_the_readme() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Folder::new("examples");
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let yaml = readme.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
-    folder.write("readme.yaml", yaml);
-    let rules = readme.split_once("```yaml\nrules:").unwrap().1.split_once("```").unwrap().0;
-    folder.write("rules.yaml", &format!("{yaml}rules:{rules}"));
-    let mut files = vec![folder.path().join("readme.yaml"), folder.path().join("rules.yaml")];
+    let mut blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let whole = blocks.next().unwrap();
+    folder.write("readme.yaml", whole);
+    let mut files = vec![folder.path().join("readme.yaml")];
+    for (number, part) in blocks.enumerate() {
+        let name = format!("readme-{number}.yaml");
+        folder.write(&name, &format!("{whole}{part}"));
+        files.push(folder.path().join(name));
+    }
+    assert!(files.len() >= 4, "README has fewer examples than it had");
     for example in fs::read_dir(root.join("examples")).unwrap() {
         let example = example.unwrap().path();
         assert!(example.join("README.md").exists(), "{} has no README.md", example.display());
         files.extend(Some(example.join("gateway.yaml")).filter(|file| file.exists()));
     }
-    assert!(files.len() > 1);
     for file in files {
         let output = command(root).arg("check").arg(&file).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

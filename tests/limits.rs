@@ -15,7 +15,7 @@ use support::{Gateway, Mock, poll};
 
 const CLIENTS: usize = 64;
 
-/// SHA-256 of `key-of-the-test`, by `printf key-of-the-test | model-gateway key hash`, is made by the command itself.
+/// What `model-gateway key hash` makes of a key.
 fn hash(key: &str) -> String {
     use std::io::Write;
     use std::process::{Command, Stdio};

@@ -317,8 +317,8 @@ fn two_hundred_streams_at_once_across_a_failover() {
 #[test]
 fn a_hung_stream_moves_on_at_its_deadline() {
     const DEADLINE: Duration = Duration::from_millis(500);
-    // Envoy's timers go by the time at which its loop last woke up.
-    const EARLY: Duration = Duration::from_millis(20);
+    // Envoy's timers go by the time at which its loop last woke up: `Plan::given_up` allows for as much.
+    const EARLY: Duration = Duration::from_millis(2);
     let mock = Mock::start();
     let gateway = start(&mock, "", &in_turn("m", "cooldown: 0s, timeouts: { first_token: 500ms },"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -335,8 +335,8 @@ fn a_hung_stream_moves_on_at_its_deadline() {
             .collect();
         let middle = median(&mut late);
         println!("{directive}: first byte {middle:.1} ms after the deadline, at most {:?}", late[late.len() - 1]);
-        // How late is for `make bench` to say. The provider would have hung for a minute.
-        assert!(middle < 10_000.0, "{late:?}");
+        // 50 ms on a machine of its own, which `make bench` measures; this one has other tests to run.
+        assert!(middle < 300.0, "{late:?}");
     }
     gateway.assert_sound();
 }

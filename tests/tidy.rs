@@ -14,6 +14,10 @@ const MOST_LINES_OF_PROVIDERS: usize = 400;
 const LAYERS: &[(&str, &[&str])] = &[
     ("src/frame/", &["json", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/dialect/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
+    (
+        "src/chance.rs",
+        &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
+    ),
     ("src/json/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/chat.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     ("src/price/", &["frame", "dialect", "error", "providers", "clients", "splice", "exchange", "config", "route"]),

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::base_url::BaseUrl;
 
@@ -14,6 +15,7 @@ use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
+use crate::price::Price;
 use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.
@@ -38,7 +40,9 @@ pub struct Config {
     /// Who may call.
     pub keys: Keys,
     /// How much may be used, wherever configuration says it.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<Rc<Limit>>,
+    /// What targets cost, by their ids, as far as that is known before a request comes.
+    pub prices: BTreeMap<String, Rc<Price>>,
     /// What clients may ask for.
     pub models: Models,
     /// Which requests go elsewhere: the first that matches is followed.
@@ -122,7 +126,10 @@ impl Config {
     /// Every mistake in it, in the order of its keys.
     pub fn check(file: &File) -> Result<Self, Vec<Mistake>> {
         let mut check = Check { file, mistakes: Vec::new() };
-        let config = check.config();
+        let mut config = check.config();
+        let targets = config.ways().flat_map(|model| &model.targets);
+        let priced = targets.filter_map(|target| Some((target.id.clone(), target.price.clone()?)));
+        config.prices = priced.collect();
         if check.mistakes.is_empty() { Ok(config) } else { Err(check.mistakes) }
     }
 }
@@ -165,6 +172,7 @@ impl Check<'_> {
             providers: self.providers(),
             keys: self.keys(),
             limits: self.limits(),
+            prices: BTreeMap::new(),
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,
@@ -379,6 +387,18 @@ mod tests {
             assert_eq!(path, *expected_path);
             assert!(message.contains(expected_message), "{path}: {message}");
         }
+    }
+
+    #[test]
+    fn targets_of_rules_have_their_prices_too() {
+        let target = |model: &str| serde_json::json!({"provider": "a", "model": model, "price": {"input": 1}});
+        let file = serde_json::json!({
+            "providers": {"a": {"kind": "openai"}},
+            "models": {"m": {"targets": [target("own")]}},
+            "rules": [{"when": {"stream": true}, "targets": [target("ruled")]}],
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+        assert_eq!(config.prices.keys().collect::<Vec<_>>(), ["a/own", "a/ruled"]);
     }
 
     #[test]

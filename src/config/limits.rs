@@ -1,11 +1,13 @@
 //! How much may be used, by whom, over what time. Checked.
 
 use core::fmt;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
 use super::units::Duration;
+use crate::chance::hash;
 use crate::limits::window::{Per, Window};
 use crate::price::pico_usd;
 
@@ -56,7 +58,9 @@ pub struct LimitFile {
 /// A limit in which every rule holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// What it says, for messages: `600 requests per minute`. With what it is about it is the same as no other.
+    /// By what its accounts are known, whatever else configuration has: what it says, and what it is about.
+    pub id: u64,
+    /// What it says, for messages: `600 requests per minute`.
     pub name: String,
     /// What it counts.
     pub amount: Amount,
@@ -130,7 +134,7 @@ impl fmt::Display for Limit {
 
 impl Check<'_> {
     /// Every limit, wherever it stands.
-    pub(super) fn limits(&mut self) -> Vec<Limit> {
+    pub(super) fn limits(&mut self) -> Vec<Rc<Limit>> {
         let file = self.file;
         let mut limits = Vec::new();
         for (index, limit) in file.limits.iter().enumerate() {
@@ -146,7 +150,7 @@ impl Check<'_> {
                 limits.extend(self.limit(&format!("models.{name}.limits[{index}]"), limit, Of::Model(name.clone())));
             }
         }
-        limits
+        limits.into_iter().map(Rc::new).collect()
     }
 
     fn limit(&mut self, path: &str, file: &LimitFile, of: Of) -> Option<Limit> {
@@ -201,6 +205,7 @@ impl Check<'_> {
             _ => format!("{most} {}{over}", words.replace('_', " ")),
         };
         Some(Limit {
+            id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
             amount,
             most: if amount == Amount::Usd { most.min(MOST_USD) * DOLLAR } else { most },

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 
 use super::step::Host;
+use crate::chance::hash;
 use crate::config::{Config, Key};
 use crate::error::{Cause, Error};
-use crate::route::{Record, hash, read, update};
+use crate::route::{Record, read, update};
 
 /// Where clients put a key: as OpenAI's SDKs do, Anthropic's, Azure's and Google's, in the order in which they are looked at.
 const HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];

@@ -1,9 +1,11 @@
 //! What a request may use and what it used: reserved before it goes out, settled when it is over.
 
+use std::rc::Rc;
+
 use super::ledger::Charge;
 use super::step::{Host, Step};
 use crate::chat::Usage;
-use crate::config::{Amount, Config, Found, Key, Limit, Target};
+use crate::config::{Amount, Config, Found, Key, Limit};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Value};
 use crate::limits::{self, Amounts, Refused, Reservation, Who};
@@ -32,7 +34,7 @@ pub(super) struct Used {
 }
 
 /// Whether the size of a request matters to some limit.
-pub(super) fn counts_tokens(limits: &[Limit]) -> bool {
+pub(super) fn counts_tokens(limits: &[Rc<Limit>]) -> bool {
     limits.iter().any(|limit| !matches!(limit.amount, Amount::Requests | Amount::Concurrent))
 }
 
@@ -118,18 +120,13 @@ impl Accounts {
 
 /// What an attempt costs, in 10⁻¹² USD, if that is known.
 fn cost(config: &Config, charge: &Charge, usage: &Usage, now: u64) -> Option<u64> {
-    let provider = config.providers.get(&charge.provider)?;
-    let is_it = |target: &&Target| target.provider == charge.provider && target.model == charge.model;
-    let target = config.models.iter().find_map(|(_, model)| model.targets.iter().find(is_it));
-    let found;
-    let price = match target {
-        Some(target) => target.price.as_deref(),
-        // A name under a pattern.
-        None => {
-            found = price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &charge.model);
-            found.as_ref()
-        }
-    };
+    let own = config.prices.get(&charge.target);
+    let found = own.is_none().then(|| {
+        // A name under a pattern, or one that the table does not have.
+        let provider = config.providers.get(&charge.provider)?;
+        price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &charge.model)
+    });
+    let price = own.map(Rc::as_ref).or(found.as_ref().and_then(Option::as_ref));
     Cost::of(price, usage, ServiceTier::Standard, now / 1000).known()
 }
 

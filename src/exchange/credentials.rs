@@ -129,12 +129,8 @@ impl Credentials {
         // The target is as well as the best of its keys.
         verdict::unknown(host, hop);
         if keys.refused(number, now, cause, retry_after, &hop.breaker, host) {
-            let (name, provider, cause_name) = (keys.name(number), &self.provider, cause.name());
-            let told = format!("the key {name} of {provider} is left alone for now: {cause_name}");
-            step.notice(match cause.fault() {
-                Fault::Operator => Notice::Error(told + "; it does not mend itself"),
-                Fault::Client | Fault::Provider => Notice::Warning(told),
-            });
+            let what = format!("the key {} of {}", keys.name(number), self.provider);
+            step.notice(verdict::left_alone(&what, cause));
         }
         let mut spent = hop.spent.clone();
         spent.push(number);

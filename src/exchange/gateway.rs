@@ -214,12 +214,15 @@ impl Gateway {
         let choice = choose(&config, &question, &request);
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
         let (found, accounts) = self.reserve(&config, choice.found, &document, estimate, host)?;
-        let mut decision = decide(&config, question, Choice { found, ..choice }, &request, host);
-        let planned = decision.plan.clone().map_err(|why| unfit(why, &name, operation));
-        let planned = planned.and_then(|mut plan| {
+        let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
+        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
+        let wants = may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1");
+        let told = wants.then(|| Box::new(Brief::of(&decision)));
+        let Decision { plan, rule, mut copy, .. } = decision;
+        let planned = plan.map_err(|why| unfit(why, &name, operation)).and_then(|mut plan| {
             if let Some(key) = &key {
                 limit(key, &document, operation, &mut plan)?;
-                if let Some(copy) = &mut decision.copy {
+                if let Some(copy) = &mut copy {
                     limit(key, &document, operation, copy)?;
                 }
             }
@@ -232,7 +235,6 @@ impl Gateway {
                 return Err(error);
             }
         };
-        let Decision { rule, copy, .. } = &decision;
         let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
@@ -254,10 +256,7 @@ impl Gateway {
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
         step.keep = without_overrides(&config, host);
-        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
-        if may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1") {
-            self.told = Some(Box::new(Brief::of(&decision)));
-        }
+        self.told = told;
         (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
         Ok(step)
     }

@@ -21,6 +21,8 @@ pub struct Ledger {
 /// What one attempt has used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
+    /// [`Hop::target`]
+    pub target: String,
     /// [`Hop::provider`]
     pub provider: String,
     /// [`Hop::model`]
@@ -42,8 +44,8 @@ impl Ledger {
     /// An attempt begins.
     pub(super) fn begin(&self, request: u64, hop: &Hop) {
         if let Some(charges) = self.open.borrow_mut().get_mut(&request) {
-            let (provider, model) = (hop.provider.clone(), hop.model.clone());
-            charges.push(Charge { provider, model, usage: None, said: 0 });
+            let (target, provider, model) = (hop.target.clone(), hop.provider.clone(), hop.model.clone());
+            charges.push(Charge { target, provider, model, usage: None, said: 0 });
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Headers that providers have names of their own for are rows of [`LIMITS`]; values come in a few forms, whoever sends them.
 
-use super::retry_after::since_1970;
 use super::step::Headers;
+use crate::calendar::{self, DAY};
 
 /// One limit, as a provider tells of it.
 struct Limit {
@@ -25,7 +25,6 @@ enum Of {
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 
 /// Of a hundred tokens of a limit, with fewer left than this a prompt is likely to be refused.
 const FEW: f64 = 1.0;
@@ -104,7 +103,7 @@ fn wait(reset: &str, now: u64) -> Option<u64> {
         };
     }
     match reset.contains('T') {
-        true => moment(reset).map(|moment| moment.saturating_sub(now)),
+        true => calendar::parse(reset).map(|moment| moment.saturating_sub(now)),
         false => duration(reset),
     }
 }
@@ -132,28 +131,6 @@ fn duration(text: &str) -> Option<u64> {
         rest = after;
     }
     (!text.is_empty()).then_some(sum.ceil() as u64)
-}
-
-/// `date-time` of RFC 3339, section 5.6, as in `2025-07-29T15:41:24Z`: in milliseconds since 1970.
-fn moment(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once('T')?;
-    let mut date = date.split('-').map(|part| part.parse::<u64>().ok());
-    let date = (date.next()??, date.next()??, date.next()??);
-    let end = time.find(['Z', 'z', '+', '-'])?;
-    let (time, zone) = time.split_at_checked(end)?;
-    let mut clock = time.split(':');
-    let (hours, minutes) = (clock.next()?.parse().ok()?, clock.next()?.parse().ok()?);
-    let seconds: f64 = clock.next()?.parse().ok()?;
-    let whole = since_1970(date, (hours, minutes, seconds as u64))?;
-    let (ahead, offset) = match zone.split_at_checked(1)? {
-        ("+", offset) => (true, offset),
-        ("-", offset) => (false, offset),
-        _ => return Some(whole * 1000 + (seconds.fract() * 1000.0) as u64),
-    };
-    let (hours, minutes) = offset.split_once(':')?;
-    let offset = (hours.parse::<u64>().ok()?.min(24) * 60 + minutes.parse::<u64>().ok()?.min(60)) * 60;
-    let whole = if ahead { whole.checked_sub(offset)? } else { whole + offset };
-    Some(whole * 1000 + (seconds.fract() * 1000.0) as u64)
 }
 
 #[cfg(test)]

@@ -32,24 +32,7 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
     let mut clock = time.split(':').map(|part| part.parse::<u64>().ok());
-    since_1970((year, month, day), (clock.next()??, clock.next()??, clock.next()??))
-}
-
-/// Seconds since 1970 of a year, month and day, an hour, minute and second, if there is such a moment.
-pub(super) fn since_1970(
-    (year, month, day): (u64, u64, u64),
-    (hours, minutes, seconds): (u64, u64, u64),
-) -> Option<u64> {
-    if !(1..=12).contains(&month)
-        || !(1970..=9999).contains(&year)
-        || !(1..=31).contains(&day)
-        || hours > 23
-        || minutes > 59
-        || seconds > 60
-    {
-        return None;
-    }
-    Some(calendar::days(year, month, day)? * 86_400 + hours * 3600 + minutes * 60 + seconds)
+    calendar::seconds((year, month, day), (clock.next()??, clock.next()??, clock.next()??))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What the strategy `sticky` keeps together, as a number.
 
 use super::step::Host;
+use crate::chance::hash;
 use crate::config::{Model, StickyBy, Strategy};
 use crate::json::{Document, Value};
-use crate::route::hash;
 
 /// The number by which a request of this model sticks to a target; `None` if it does not.
 pub(super) fn sticky(host: &dyn Host, document: &Document<'_>, model: &Model) -> Option<u64> {

@@ -38,11 +38,16 @@ pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Opti
         health.failed(now, cause, retry_after, &hop.breaker)
     });
     if tripped == Some(true) {
-        let told = format!("{} is left alone for now: {}", hop.target, cause.name());
-        step.notice(match cause.fault() {
-            Fault::Operator => Notice::Error(told + "; it does not mend itself"),
-            Fault::Client | Fault::Provider => Notice::Warning(told),
-        });
+        step.notice(left_alone(&hop.target, cause));
+    }
+}
+
+/// That `what`, a target or a credential, is left alone.
+pub(super) fn left_alone(what: &str, cause: Cause) -> Notice {
+    let told = format!("{what} is left alone for now: {}", cause.name());
+    match cause.fault() {
+        Fault::Operator => Notice::Error(told + "; it does not mend itself"),
+        Fault::Client | Fault::Provider => Notice::Warning(told),
     }
 }
 

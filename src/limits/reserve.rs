@@ -1,8 +1,11 @@
 //! A request's reservations with every limit that is about it, and their settlement.
 
+use std::rc::Rc;
+
 use super::account::{self, Lease, Spent};
+use crate::chance::hash;
 use crate::config::{Amount, By, Key, Limit, Of};
-use crate::route::{Shared, hash, read, update};
+use crate::route::{Shared, read, update};
 
 /// Who asks, and for what: by which accounts are told apart.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,7 +54,7 @@ pub struct Reservation {
 /// What is held at one limit.
 #[derive(Debug)]
 struct Held {
-    limit: Limit,
+    limit: Rc<Limit>,
     record: String,
     subject: u64,
     kept: Kept,
@@ -107,7 +110,7 @@ const PLACES: u64 = 8;
 /// # Errors
 /// One of them is spent.
 pub fn reserve<'l>(
-    limits: impl Iterator<Item = &'l Limit>,
+    limits: impl Iterator<Item = &'l Rc<Limit>>,
     who: Who<'_>,
     estimate: Amounts,
     past: bool,
@@ -116,10 +119,8 @@ pub fn reserve<'l>(
 ) -> Result<Reservation, Refused> {
     let mut reservation = Reservation::default();
     for limit in limits.filter(|limit| is_about(limit, who)) {
-        let mut limit = limit.clone();
-        limit.soft |= past && limit.downgrade_to.is_some();
-        let limit = &limit;
-        if let Err(refused) = reservation.add(limit, who, estimate, now, shared) {
+        let soft = limit.soft || past && limit.downgrade_to.is_some();
+        if let Err(refused) = reservation.add(limit, soft, who, estimate, now, shared) {
             reservation.take_back(now, shared);
             return Err(refused);
         }
@@ -160,7 +161,8 @@ fn is_about(limit: &Limit, who: Who<'_>) -> bool {
 impl Reservation {
     fn add(
         &mut self,
-        limit: &Limit,
+        limit: &Rc<Limit>,
+        soft: bool,
         who: Who<'_>,
         estimate: Amounts,
         now: u64,
@@ -174,7 +176,7 @@ impl Reservation {
             asked = update(shared, &record, |account: &mut account::Account| {
                 let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
                 account.subject = subject;
-                free.then(|| ask(account, limit, amount, now))
+                free.then(|| ask(account, limit, soft, amount, now))
             })
             .map(|asked| (record, subject, asked));
             if asked.is_some() {
@@ -265,35 +267,45 @@ fn subject(limit: &Limit, who: Who<'_>) -> u64 {
 /// The record of the account, and whose it is there.
 fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
     let subject = subject(limit, who);
-    let said = format!("{} {:?} {:?}", limit.name, limit.by, limit.of);
-    let id = hash(0, said.as_bytes());
+    let id = limit.id;
     if !limit.by.contains(&By::User) {
         return (format!("limit {id:x} {subject:x}"), subject);
     }
+    let mut free = None;
     for step in 0..PLACES {
         let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
         let record = format!("limit {id:x} {number}");
         let mut account: account::Account = read(shared, &record);
-        if account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window) {
+        if account.subject == subject {
             return (record, subject);
         }
+        // Only if none of the places is the subject's already: it would begin anew.
+        if account.subject == 0 || account.is_idle(now, &limit.window) {
+            free.get_or_insert(record);
+        }
     }
-    (format!("limit {id:x} others"), OTHERS)
+    free.map_or_else(|| (format!("limit {id:x} others"), OTHERS), |record| (record, subject))
 }
 
 /// Takes or holds `amount`; no room is told of where a soft limit is passed.
-fn ask(account: &mut account::Account, limit: &Limit, amount: u64, now: u64) -> Result<(Kept, Option<Room>), Spent> {
+fn ask(
+    account: &mut account::Account,
+    limit: &Limit,
+    soft: bool,
+    amount: u64,
+    now: u64,
+) -> Result<(Kept, Option<Room>), Spent> {
     let window = &limit.window;
     let asked = match limit.amount {
         Amount::Requests => account.take(now, window, amount, limit.most).map(|()| Kept::Counted),
         _ => account.hold(now, window, amount, limit.most).map(Kept::Lease),
     };
     let kept = match asked {
-        Err(_) if limit.soft && limit.amount == Amount::Requests => {
+        Err(_) if soft && limit.amount == Amount::Requests => {
             account.charge(now, window, amount);
             return Ok((Kept::Counted, None));
         }
-        Err(_) if limit.soft => return Ok((Kept::Not, None)),
+        Err(_) if soft => return Ok((Kept::Not, None)),
         asked => asked?,
     };
     let (used, held) = account.taken(now, window);
@@ -309,7 +321,7 @@ const OTHERS: u64 = u64::MAX;
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Amounts, Refused, Reservation, Who, reserve};
+    use super::{Amounts, RECORDS, Refused, Reservation, Who, reserve, subject};
     use crate::config::Config;
     use crate::route::board::Board;
 
@@ -373,6 +385,19 @@ mod tests {
         assert!(board.count() <= 16_385, "{}", board.count());
         // The next day they are all free again.
         assert!(ask(&config, "new", 86_400_000, &board).is_ok());
+    }
+
+    #[test]
+    fn an_account_is_found_again_when_a_place_before_it_becomes_free() {
+        let config = config(serde_json::json!([{"tokens": 150, "per": "day", "by": ["user"]}]));
+        let limit = &config.limits[0];
+        let first_place = |user: &str| subject(limit, Who { key: None, user: Some(user), model: "m" }) % RECORDS;
+        let other = (0..).map(|number| format!("u{number}")).find(|user| first_place(user) == first_place("one"));
+        let (board, other) = (Board::default(), other.unwrap());
+        let one = ask(&config, "one", 0, &board).unwrap();
+        ask(&config, &other, 0, &board).unwrap().settle(ONE, 0, &board);
+        one.settle(Amounts::default(), 0, &board);
+        assert!(ask(&config, &other, 0, &board).is_err(), "it has used all that it may");
     }
 
     #[test]

@@ -5,9 +5,9 @@
 
 use super::health::{Health, Standing};
 use super::order::rank;
-use super::random::Random;
 use super::shared::{Shared, read, update};
 use super::strategy::rendezvous;
+use crate::chance::Random;
 use crate::config::{ApiKey, Breaker};
 use crate::error::Cause;
 
@@ -72,7 +72,7 @@ impl Keys<'_> {
         let mut line = self.numbered(now, shared);
         line.retain(|(number, ..)| left(number));
         // Weighted rendezvous with a number that is never the same again is a draw by weight.
-        let point = draw.sticky.unwrap_or_else(|| Random::new(draw.seed).next());
+        let point = draw.sticky.unwrap_or_else(|| Random::new(draw.seed).draw());
         let place = |key: &ApiKey| rendezvous(point, key.name.as_bytes(), key.weight);
         line.sort_by(|(_, one, _), (_, other, _)| place(one).total_cmp(&place(other)));
         line.sort_by_key(|(_, key, _)| key.weight == 0);

@@ -13,7 +13,6 @@ mod health;
 mod keys;
 mod order;
 mod plan;
-mod random;
 mod rules;
 mod shared;
 mod strategy;
@@ -26,4 +25,3 @@ pub use self::order::{Ask, Candidate, LeftOut, Trace, Unfit, candidates, key, pl
 pub use self::plan::{Hop, Pending, Plan};
 pub use self::rules::{Fact, Facts, Judgement};
 pub use self::shared::{Record, Shared, Version, read, update};
-pub(crate) use self::strategy::hash;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::random::Random;
-use super::strategy::hash;
+use crate::chance::Random;
+use crate::chance::hash;
 use crate::config::{Condition, Mirror, Model, Rule, Scalar, Share, ShareBy, Side, Subject, Test, glob};
 use crate::tokens::Estimate;
 

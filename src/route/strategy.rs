@@ -3,7 +3,8 @@
 use core::cmp::Ordering;
 
 use super::order::{Ask, Candidate};
-use super::random::Random;
+
+use crate::chance::{Random, hash};
 use crate::chat::Usage;
 use crate::config::{Model, Strategy};
 use crate::price::{Cost, ServiceTier};
@@ -92,12 +93,4 @@ pub(super) fn rendezvous(point: u64, id: &[u8], weight: u32) -> f64 {
     // From 0 (not included) to 1.
     let uniform = ((hash >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
     uniform.ln().abs() / f64::from(weight.max(1))
-}
-
-/// FNV-1a, mixed at its end, as it spreads its last bytes little.
-pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    Random::new(hash).next()
 }

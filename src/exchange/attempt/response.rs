@@ -28,12 +28,13 @@ impl Attempt {
             Speech::OpenAi => "",
             Speech::Native(translator) => translator.thoughts(),
         };
-        let status = host.header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
-        let media_type = host.header("content-type").unwrap_or_default().to_ascii_lowercase();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        // All of them at once: each look of its own costs a call.
         let headers = host.headers();
+        let header = |name: &str| Some(headers.iter().find(|(other, _)| other == name)?.1.clone());
+        let status = header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let media_type = header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
         let spent = rate_limit::spent(&headers, host.now());
-        course.headers = to_client(headers);
         let mut step = Step::hold();
         match spent {
             // It is refused already, and this is for how long if nothing else says so.
@@ -42,11 +43,14 @@ impl Attempt {
             None => {}
         }
         if course.vectors.is_some() {
-            course.embedded = host.header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok());
+            course.embedded = header("x-amzn-bedrock-input-token-count").and_then(|count| count.parse().ok());
         }
         if !(200..300).contains(&status) {
-            course.retry_after = retry_after(|name| host.header(name), host.now()).or(course.retry_after);
-            course.error_name = host.header("x-amzn-errortype");
+            course.retry_after = retry_after(header, host.now()).or(course.retry_after);
+            course.error_name = header("x-amzn-errortype");
+        }
+        course.headers = to_client(headers);
+        if !(200..300).contains(&status) {
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
             let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope()));
