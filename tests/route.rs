@@ -317,8 +317,6 @@ fn two_hundred_streams_at_once_across_a_failover() {
 #[test]
 fn a_hung_stream_moves_on_at_its_deadline() {
     const DEADLINE: Duration = Duration::from_millis(500);
-    // Envoy's timers go by the time at which its loop last woke up: `Plan::given_up` allows for as much.
-    const EARLY: Duration = Duration::from_millis(2);
     let mock = Mock::start();
     let gateway = start(&mock, "", &in_turn("m", "cooldown: 0s, timeouts: { first_token: 500ms },"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -329,15 +327,15 @@ fn a_hung_stream_moves_on_at_its_deadline() {
             .map(|_| {
                 let outcome = runtime.block_on(client.send(&ask)).unwrap();
                 assert_eq!((outcome.status, outcome.provider.as_deref()), (200, Some("b")), "{outcome:?}");
-                assert!(outcome.first + EARLY >= DEADLINE, "{outcome:?}");
                 outcome.first.saturating_sub(DEADLINE)
             })
             .collect();
         let middle = median(&mut late);
         println!("{directive}: first byte {middle:.1} ms after the deadline, at most {:?}", late[late.len() - 1]);
-        // 50 ms on a machine of its own, which `make bench` measures; this one has other tests to run.
-        assert!(middle < 300.0, "{late:?}");
     }
+    // How late is for `make bench` to say; here, that the deadline is what ended each of the first attempts.
+    let timeouts = gateway.stats("cluster.a.upstream_rq_per_try_timeout");
+    assert_eq!(timeouts.iter().map(|(_, count)| count).sum::<u64>(), 24, "{timeouts:?}");
     gateway.assert_sound();
 }
 
