@@ -4,7 +4,7 @@ use super::field::{Field, coded};
 use super::media::media;
 use super::thinking;
 use crate::chat::{Arguments, Media, Message, Part, Role, Text, ToolCall};
-use crate::dialect::signed_id;
+use crate::dialect::{THOUGHTS_IN_CONTENT, signed_id};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value, Writer};
 
@@ -33,7 +33,7 @@ impl Reader {
     }
 
     fn message<'a>(&mut self, message: &Field<'_, 'a>) -> Result<Message<'a>, Error> {
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 17] = [
             "role",
             "content",
             "tool_calls",
@@ -48,6 +48,7 @@ impl Reader {
             "is_error",
             "name",
             "images",
+            "prefix",
             // They are for people: the model has the text that they are about.
             "annotations",
             "citations",
@@ -67,6 +68,7 @@ impl Reader {
             failed,
             name,
             images,
+            prefix,
             _,
             _,
         ] = message.members(NAMES, |name| self.lose(name))?;
@@ -93,7 +95,10 @@ impl Reader {
         };
         let images = images.filter(|images| images.value.elements().next().is_some());
         let is_strange = images.is_some() && neutral != Role::Assistant;
-        for (is_said, name) in [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images")] {
+        let prefix = prefix.map(|prefix| prefix.truth()).transpose()?.unwrap_or_default();
+        for (is_said, name) in
+            [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images"), (prefix, "prefix")]
+        {
             if is_said {
                 self.lose(name);
             }
@@ -110,7 +115,13 @@ impl Reader {
             }
         }
         match content {
-            Some(content) => self.content(&content, &mut parts)?,
+            Some(content) => {
+                let own = |part: Value<'_>| part.get("thinking").is_some_and(|texts| texts.kind() == Kind::Array);
+                if content.value.elements().any(own) {
+                    thoughts_by = thoughts_by.or(Some(Str::plain(THOUGHTS_IN_CONTENT)));
+                }
+                self.content(&content, &mut parts)?;
+            }
             None if neutral == Role::Assistant => {}
             None => return Err(no_content(message)),
         }
@@ -168,18 +179,23 @@ impl Reader {
     }
 
     fn part<'a>(&mut self, part: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 14] = [
             "type",
             "text",
             "cache_control",
             "image_url",
+            "video_url",
             "input_audio",
             "file",
             "refusal",
             "document_url",
+            "document_name",
             "citations",
+            "thinking",
+            "signature",
+            "closed",
         ];
-        let [kind, text, cache, image, audio, file, refusal, document, citations] =
+        let [kind, text, cache, image, video, audio, file, refusal, document, title, citations, thought, signature, _] =
             part.members(NAMES, |name| self.lose_in("content[]", name))?;
         let kind = kind.ok_or_else(|| part.missing("type"))?;
         let word = kind.text()?;
@@ -198,11 +214,20 @@ impl Reader {
             "document_url" => {
                 let document = document.ok_or_else(|| part.missing("document_url"))?;
                 let media = self.address("content[].document_url", &document)?;
-                Part::Document { media, name: None, cited: is_cited(citations)? }
+                let name = title.map(|title| title.text()).transpose()?;
+                Part::Document { media, name, cited: is_cited(citations)? }
             }
+            // OpenRouter's and vLLM's: https://openrouter.ai/docs/features/multimodal/videos
+            "video_url" => {
+                let video = video.ok_or_else(|| part.missing("video_url"))?;
+                let media = self.address("content[].video_url", &video)?;
+                Part::Document { media, name: None, cited: false }
+            }
+            "thinking" => thinking::part(&thought.ok_or_else(|| part.missing("thinking"))?, signature)?,
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
             _ => {
-                let known = ["text", "image_url", "input_audio", "file", "refusal", "document_url"];
+                let known =
+                    ["text", "image_url", "video_url", "input_audio", "file", "refusal", "document_url", "thinking"];
                 return Err(kind.unknown(&word, &known));
             }
         };

@@ -3,9 +3,10 @@
 //! <https://docs.cohere.com/v2/docs/chat-api>, <https://docs.cohere.com/v2/docs/tool-use-overview>
 
 use super::super::others::is_made;
+use super::super::pieces::DataUrl;
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, ToolCall};
 use crate::error::Error;
-use crate::json::{Quoted, Str, Write, Writer};
+use crate::json::{Quoted, Str, Writer};
 
 /// Whether all of it can be said to Cohere.
 ///
@@ -136,7 +137,7 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Thinking { text, .. } => write_member("thinking", text, w),
         Part::Image(media) | Part::Document { media, .. } => {
             w.field("type", "image_url");
-            w.name("image_url").object(|w| w.field("url", &Url(media)));
+            w.name("image_url").object(|w| w.field("url", &DataUrl(media)));
         }
         _ => {}
     });
@@ -164,21 +165,4 @@ fn write_call(call: &ToolCall<'_>, w: &mut Writer<'_>) {
 
 fn is_image(media: &Media<'_>) -> bool {
     matches!(media, Media::Base64 { media_type, .. } if media_type.decode().starts_with("image/"))
-}
-
-/// "Can be either a base64 data URI or a web URL."
-#[derive(Debug)]
-struct Url<'a>(&'a Media<'a>);
-
-impl Write for Url<'_> {
-    fn write(&self, out: &mut String) {
-        match self.0 {
-            Media::Url(url) => url.write(out),
-            Media::Base64 { media_type, data } => {
-                for piece in ["\"data:", media_type.escaped(), ";base64,", data.escaped(), "\""] {
-                    out.push_str(piece);
-                }
-            }
-        }
-    }
 }

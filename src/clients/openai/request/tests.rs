@@ -180,6 +180,28 @@ fn images_that_the_model_made_come_back() {
 }
 
 #[test]
+fn what_only_mistral_has_is_read() {
+    check_messages(
+        r#"{"role":"user","content":[{"type":"document_url","document_url":"https://a","document_name":"b"}]},
+           {"role":"assistant","prefix":false,"content":[{"type":"thinking","closed":true,"thinking":[{"type":"text","text":"c"},
+             {"type":"reference","reference_ids":[1]},{"type":"text","text":"d"}],"signature":"s"},{"type":"text","text":"e"}]},
+           {"role":"assistant","prefix":true,"content":[{"type":"thinking","thinking":"f","signature":"t"}]}"#,
+        &[
+            "User: document b <https://a>",
+            "Assistant: thought cd|s; e",
+            "Assistant: thought f|t",
+            "other: messages[].prefix",
+        ],
+    );
+    let body = r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":[]}]},
+        {"role":"assistant","content":[{"type":"thinking","thinking":"a"}]}]}"#;
+    read(body, |request| {
+        let whose = request.unwrap().messages.into_iter().map(|message| message.thoughts_by);
+        assert_eq!(whose.collect::<Vec<_>>(), [Some(Str::plain("mistral-v1")), None]);
+    });
+}
+
+#[test]
 fn a_signature_is_found_where_google_puts_it() {
     let call = |extra: &str, expected: Option<&str>, others: usize| {
         let body = format!(
@@ -494,10 +516,10 @@ fn mistakes_are_named_as_openai_names_them() {
         check_mistake(&format!(r#"{{"{member}":{value}}}"#), &format!("{member}{param}"), code, message);
     }
     check_part(
-        r#"{"type":"video_url"}"#,
+        r#"{"type":"hologram"}"#,
         ".type",
         "invalid_value",
-        "Invalid value: 'video_url'. Supported values are: 'text', 'image_url', 'input_audio', 'file', 'refusal', 'document_url'.",
+        "Invalid value: 'hologram'. Supported values are: 'text', 'image_url', 'video_url', 'input_audio', 'file', 'refusal', 'document_url', 'thinking'.",
     );
     check_part(
         r#"{"type":"image_url","image_url":1}"#,
