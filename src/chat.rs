@@ -85,6 +85,10 @@ pub enum Part<'a> {
     },
     /// Sound.
     Audio(Media<'a>),
+    /// Moving pictures.
+    Video(Media<'a>),
+    /// A file that was uploaded to the provider beforehand, which knows it by this id.
+    File(Str<'a>),
     /// What the model thought, with the provider's signature of it.
     Thinking {
         /// The thought, or the provider's summary of it; may be empty where there is a signature.

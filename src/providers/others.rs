@@ -1,7 +1,8 @@
 //! What several translators have no word for.
 
 use super::Dropped;
-use crate::chat::{Format, Message, Part, Request, Role, ServerTool};
+use crate::chat::{Format, Media, Message, Part, Request, Role, ServerTool};
+use crate::error::Error;
 use crate::json::Str;
 
 /// Names what a provider without a word for end users, tiers of service and cache markers leaves out.
@@ -30,6 +31,37 @@ pub(super) fn drop_marks(request: &Request<'_>, dropped: &mut Dropped) {
     ] {
         dropped.extend(is_said.then(|| name.to_owned()));
     }
+}
+
+/// Refuses files that were uploaded beforehand, where the provider cannot be told of them.
+///
+/// # Errors
+/// There is one.
+pub(super) fn refuse_files(messages: &[Message<'_>]) -> Result<(), Error> {
+    let message = "files uploaded beforehand cannot be used with this model; send file_data";
+    refuse(messages, |part| matches!(part, Part::File(_)), message)
+}
+
+/// Refuses videos, where the models of `whose` do not watch any.
+///
+/// # Errors
+/// There is one.
+pub(super) fn refuse_videos(messages: &[Message<'_>], whose: &str) -> Result<(), Error> {
+    let is_video = |part: &Part<'_>| match part {
+        Part::Video(_) => true,
+        Part::Document { media: Media::Base64 { media_type, .. }, .. } => media_type.decode().starts_with("video/"),
+        _ => false,
+    };
+    refuse(messages, is_video, &format!("{whose} models do not watch: there is a video in it"))
+}
+
+fn refuse(messages: &[Message<'_>], is_strange: impl Fn(&Part<'_>) -> bool, message: &str) -> Result<(), Error> {
+    let mut parts = messages.iter().flat_map(|message| &message.parts);
+    let is_there = parts.any(|part| match part {
+        Part::ToolResult { parts, .. } => parts.iter().any(&is_strange),
+        part => is_strange(part),
+    });
+    if is_there { Err(Error::bad_request(message, "messages")) } else { Ok(()) }
 }
 
 /// Names the tools that a provider would have to run itself, and does not know: all but those that it `knows`.

@@ -179,7 +179,7 @@ impl Reader {
     }
 
     fn part<'a>(&mut self, part: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 15] = [
             "type",
             "text",
             "cache_control",
@@ -187,6 +187,7 @@ impl Reader {
             "video_url",
             "input_audio",
             "file",
+            "file_id",
             "refusal",
             "document_url",
             "document_name",
@@ -195,8 +196,23 @@ impl Reader {
             "signature",
             "closed",
         ];
-        let [kind, text, cache, image, video, audio, file, refusal, document, title, citations, thought, signature, _] =
-            part.members(NAMES, |name| self.lose_in("content[]", name))?;
+        let [
+            kind,
+            text,
+            cache,
+            image,
+            video,
+            audio,
+            file,
+            id,
+            refusal,
+            document,
+            title,
+            citations,
+            thought,
+            signature,
+            _,
+        ] = part.members(NAMES, |name| self.lose_in("content[]", name))?;
         let kind = kind.ok_or_else(|| part.missing("type"))?;
         let word = kind.text()?;
         let read = match &*word.decode() {
@@ -209,7 +225,12 @@ impl Reader {
                 Part::Image(self.address("content[].image_url", &image)?)
             }
             "input_audio" => Part::Audio(self.audio(&audio.ok_or_else(|| part.missing("input_audio"))?)?),
-            "file" => self.document(&file.ok_or_else(|| part.missing("file"))?, citations)?,
+            "file" => match (file, id) {
+                (Some(file), _) => self.document(&file, citations)?,
+                // Mistral's form.
+                (None, Some(id)) => Part::File(id.text()?),
+                (None, None) => return Err(part.missing("file")),
+            },
             // Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna
             "document_url" => {
                 let document = document.ok_or_else(|| part.missing("document_url"))?;
@@ -220,8 +241,7 @@ impl Reader {
             // OpenRouter's and vLLM's: https://openrouter.ai/docs/features/multimodal/videos
             "video_url" => {
                 let video = video.ok_or_else(|| part.missing("video_url"))?;
-                let media = self.address("content[].video_url", &video)?;
-                Part::Document { media, name: None, cited: false }
+                Part::Video(self.address("content[].video_url", &video)?)
             }
             "thinking" => thinking::part(&thought.ok_or_else(|| part.missing("thinking"))?, signature)?,
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
@@ -266,20 +286,19 @@ impl Reader {
         Ok(Media::Base64 { media_type: Str::join(&[Str::plain("audio"), format], &Str::plain("/")), data })
     }
 
-    /// A file in the request, or at an address: `file_id` may be one for LiteLLM's clients.
+    /// A file in the request, or at an address, which `file_id` may be for LiteLLM's clients, or one that the provider has.
     fn document<'a>(&mut self, file: &Field<'_, 'a>, citations: Option<Field<'_, 'a>>) -> Result<Part<'a>, Error> {
         const NAMES: [&str; 5] = ["file_data", "filename", "file_id", "file_url", "citations"];
         let [data, name, id, url, own] = file.members(NAMES, |name| self.lose_in("content[].file", name))?;
         let cited = is_cited(citations)? || is_cited(own)?;
         let name = name.map(|name| name.text()).transpose()?;
         let is_address = |id: &Field<'_, 'a>| id.value.as_str().is_some_and(|id| id.decode().contains("://"));
-        match (data.or(url).or(id.filter(is_address)), id) {
-            (Some(data), _) => Ok(Part::Document { media: media(&data)?, name, cited }),
-            (None, Some(id)) => {
-                Err(id.invalid("files uploaded beforehand cannot be used with this model; send file_data"))
-            }
-            (None, None) => Err(file.missing("file_data")),
-        }
+        let media = match (data.or(url).or(id.filter(is_address)), id) {
+            (Some(data), _) => media(&data)?,
+            (None, Some(id)) => return id.text().map(Part::File),
+            (None, None) => return Err(file.missing("file_data")),
+        };
+        Ok(Part::Document { media, name, cited })
     }
 
     fn tool_call<'a>(&mut self, call: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {

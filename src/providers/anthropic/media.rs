@@ -55,6 +55,17 @@ pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, cited: bool, w
     });
 }
 
+/// Writes a document block for a file that Anthropic has: <https://platform.claude.com/docs/en/build-with-claude/files>
+pub(super) fn file(id: &Str<'_>, w: &mut Writer<'_>) {
+    w.object(|w| {
+        w.field("type", "document");
+        w.name("source").object(|w| {
+            w.field("type", "file");
+            w.field("file_id", id);
+        });
+    });
+}
+
 fn source(media: &Media<'_>, w: &mut Writer<'_>) {
     match media {
         Media::Url(url) => {

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.cohere.com/v2/docs/chat-api>, <https://docs.cohere.com/v2/docs/tool-use-overview>
 
-use super::super::others::is_made;
+use super::super::others::{is_made, refuse_files, refuse_videos};
 use super::super::pieces::DataUrl;
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, ToolCall};
 use crate::error::Error;
@@ -13,6 +13,8 @@ use crate::json::{Quoted, Str, Writer};
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+    refuse_files(messages)?;
+    refuse_videos(messages, "Cohere's")?;
     let refuse = |message: &str| Err(Error::bad_request(message, "messages"));
     let check_part = |part: &Part<'_>| match part {
         Part::Audio(_) => refuse("Cohere's models do not hear: there is sound in it"),

@@ -153,7 +153,7 @@ impl<'r, 'm> Turn<'r, 'm> {
                 w.field("name", &call.name);
                 w.field("args", &Args(&call.arguments));
             });
-            match call.signature.as_ref().filter(|signature| ours && !signature.is_empty()) {
+            match call.signature.as_ref().filter(|signature| ours && thinking::is_signature(signature)) {
                 Some(signature) => w.field("thoughtSignature", signature),
                 None if is_first && self.model.third => w.field("thoughtSignature", thinking::NO_SIGNATURE),
                 None => {}
@@ -183,7 +183,7 @@ fn signed<'p, 'a: 'p>(parts: impl Iterator<Item = &'p Part<'a>> + Clone) -> Vec<
 fn is_said(part: &Part<'_>, ours: bool) -> bool {
     match part {
         Part::Text(Text { text, .. }) | Part::Refusal(text) => !text.is_blank(),
-        Part::Thinking { signature, .. } => ours && signature.as_ref().is_some_and(|signature| !signature.is_empty()),
+        Part::Thinking { signature, .. } => ours && signature.as_ref().is_some_and(thinking::is_signature),
         Part::RedactedThinking(_) => false,
         _ => true,
     }
@@ -206,7 +206,7 @@ fn text_of<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Str<'a>> {
 
 fn media_of<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Media<'a>> {
     match part {
-        Part::Image(media) | Part::Audio(media) | Part::Document { media, .. } => Some(media),
+        Part::Image(media) | Part::Audio(media) | Part::Video(media) | Part::Document { media, .. } => Some(media),
         _ => None,
     }
 }
@@ -231,6 +231,8 @@ fn write_part(part: &Part<'_>, signature: Option<&Str<'_>>, w: &mut Writer<'_>) 
         Part::Image(media) => media::write(media, "image/jpeg", signature, w),
         Part::Document { media, .. } => media::write(media, "application/pdf", signature, w),
         Part::Audio(media) => media::write(media, "audio/mp3", signature, w),
-        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {}
+        Part::Video(media) => media::write(media, "video/mp4", signature, w),
+        Part::File(_) | Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {
+        }
     }
 }

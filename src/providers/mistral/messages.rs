@@ -8,31 +8,10 @@ use super::super::others::is_made;
 use super::super::pieces::{DataUrl, utf8};
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, ToolCall};
 use crate::dialect::{THOUGHTS_IN_CONTENT, short_id};
-use crate::error::Error;
 use crate::json::{Quoted, Str, Writer};
 
 /// Where clients say that the last message is to be continued.
 pub(super) const PREFIX: &str = "messages[].prefix";
-
-/// Whether all of it can be said to Mistral.
-///
-/// # Errors
-/// It cannot: the first part that is in the way.
-pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
-    messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
-        Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
-        part => check_part(part),
-    })
-}
-
-fn check_part(part: &Part<'_>) -> Result<(), Error> {
-    match part {
-        Part::Document { media: Media::Base64 { media_type, .. }, .. } if media_type.decode().starts_with("video/") => {
-            Err(Error::bad_request("Mistral's models do not watch: there is a video in it", "messages"))
-        }
-        _ => Ok(()),
-    }
-}
 
 /// Writes `messages`: first what the operator says, wherever it stands ("Unexpected role 'system' after role 'assistant'"),
 /// then the turns.
@@ -165,7 +144,7 @@ fn is_said(part: &Part<'_>, thoughts: Thoughts) -> bool {
             let is_signed = thoughts == Thoughts::Own && signature.is_some();
             thoughts != Thoughts::Foreign && (!text.is_empty() || is_signed)
         }
-        Part::Image(_) | Part::Document { .. } | Part::Audio(_) => true,
+        Part::Image(_) | Part::Document { .. } | Part::Audio(_) | Part::File(_) => true,
         _ => false,
     }
 }
@@ -198,6 +177,10 @@ fn write_chunk(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Refusal(text) => write_text(text, w),
         Part::Image(media) => write_image(media, w),
         Part::Document { media, name, .. } => write_document(media, name.as_ref(), w),
+        Part::File(id) => w.object(|w| {
+            w.field("type", "file");
+            w.field("file_id", id);
+        }),
         Part::Audio(media) => w.object(|w| {
             w.field("type", "input_audio");
             match media {

@@ -2,7 +2,9 @@
 //!
 //! <https://docs.mistral.ai/api/endpoint/chat>
 
-use super::super::others::{drop_cited, drop_failures, drop_made, drop_marks, drop_search, drop_tools, drop_user};
+use super::super::others::{
+    drop_cited, drop_failures, drop_made, drop_marks, drop_search, drop_tools, drop_user, refuse_videos,
+};
 use super::super::pieces::Schema;
 use super::super::{Dropped, Target};
 use super::{effort, messages};
@@ -16,7 +18,7 @@ use crate::json::{Str, Value, Writer};
 /// # Errors
 /// There is something in it that Mistral has no word for and that cannot be left out.
 pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
-    messages::check(&request.messages)?;
+    refuse_videos(&request.messages, "Mistral's")?;
     let mut dropped = Dropped::new();
     let others = others(request, &mut dropped);
     drop_user(request, &mut dropped);

@@ -3,6 +3,7 @@
 //! <https://docs.ollama.com/api/chat>: `content` is one text, and `images` stand beside it, so that texts are joined, line by
 //! line, and the order of texts and images is lost.
 
+use super::super::others::{refuse_files, refuse_videos};
 use super::super::pieces::Input;
 use crate::chat::{Media, Message, Part, Role, ToolCall};
 use crate::error::Error;
@@ -13,6 +14,8 @@ use crate::json::{Str, Writer};
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+    refuse_files(messages)?;
+    refuse_videos(messages, "Ollama's")?;
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
         part => check_part(part),

@@ -28,6 +28,8 @@ fn show(part: &Part<'_>) -> String {
         Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
         Part::Image(media) => format!("image {}", show_media(media)),
         Part::Audio(media) => format!("audio {}", show_media(media)),
+        Part::Video(media) => format!("video {}", show_media(media)),
+        Part::File(id) => format!("file {}", id.escaped()),
         Part::Document { media, name, cited } => {
             let cited = if *cited { "*" } else { "" };
             format!("document{cited} {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
@@ -182,12 +184,13 @@ fn images_that_the_model_made_come_back() {
 #[test]
 fn what_only_mistral_has_is_read() {
     check_messages(
-        r#"{"role":"user","content":[{"type":"document_url","document_url":"https://a","document_name":"b"}]},
+        r#"{"role":"user","content":[{"type":"document_url","document_url":"https://a","document_name":"b"},
+             {"type":"file","file_id":"c"},{"type":"file","file":{"file_id":"d"}},{"type":"video_url","video_url":{"url":"https://e"}}]},
            {"role":"assistant","prefix":false,"content":[{"type":"thinking","closed":true,"thinking":[{"type":"text","text":"c"},
              {"type":"reference","reference_ids":[1]},{"type":"text","text":"d"}],"signature":"s"},{"type":"text","text":"e"}]},
            {"role":"assistant","prefix":true,"content":[{"type":"thinking","thinking":"f","signature":"t"}]}"#,
         &[
-            "User: document b <https://a>",
+            "User: document b <https://a>; file c; file d; video <https://e>",
             "Assistant: thought cd|s; e",
             "Assistant: thought f|t",
             "other: messages[].prefix",
@@ -532,11 +535,5 @@ fn mistakes_are_named_as_openai_names_them() {
         ".image_url.url",
         "invalid_value",
         "Invalid 'messages[1].content[1].image_url.url': expected a base64-encoded data URL with a media type (e.g. 'data:image/png;base64,...').",
-    );
-    check_part(
-        r#"{"type":"file","file":{"file_id":"f-1"}}"#,
-        ".file.file_id",
-        "invalid_value",
-        "Invalid 'messages[1].content[1].file.file_id': files uploaded beforehand cannot be used with this model; send file_data.",
     );
 }
