@@ -73,7 +73,12 @@ pub enum Part<'a> {
     /// Text.
     Text(Text<'a>),
     /// An image.
-    Image(Media<'a>),
+    Image {
+        /// What is in it.
+        media: Media<'a>,
+        /// How closely it is to be looked at: low or high; `None`: the provider's default.
+        detail: Option<Str<'a>>,
+    },
     /// A document, with its file name if one was given.
     Document {
         /// What is in it.
@@ -113,6 +118,13 @@ pub enum Part<'a> {
     Refusal(Str<'a>),
     /// Where something in the answer's text is from.
     Citation(Citation<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// An image that is to be looked at as usual.
+    pub fn image(media: Media<'a>) -> Self {
+        Self::Image { media, detail: None }
+    }
 }
 
 /// Where a piece of an answer's text is from.

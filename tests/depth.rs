@@ -119,6 +119,9 @@ fn probes(thoughts: &str) -> Vec<Probe> {
     let mut cache = Probe::part("`cache_control`", json!({"type": "text", "text": "y"}), &[]);
     cache.without = cache.with.clone();
     cache.with["messages"][0]["content"][1]["cache_control"] = json!({"type": "ephemeral"});
+    let mut close = Probe::part("`detail` of an image", json!({"type": "image_url", "image_url": {"url": IMAGE}}), &[]);
+    close.without = close.with.clone();
+    close.with["messages"][0]["content"][1]["image_url"]["detail"] = "high".into();
     let details =
         json!([{"type": "reasoning.text", "text": "THOUGHT", "signature": "U0lHTkVE", "format": thoughts, "index": 0}]);
     let thought = json!([user, {"role": "assistant", "content": "y", "reasoning_content": "THOUGHT", "reasoning_details": details}, user]);
@@ -147,6 +150,17 @@ fn probes(thoughts: &str) -> Vec<Probe> {
             json!({"type": "input_audio", "input_audio": {"data": "UklGRiQA", "format": "wav"}}),
             &["UklGRiQA"],
         ),
+        Probe::part(
+            "videos",
+            json!({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAAGGZ0"}}),
+            &["AAAAGGZ0"],
+        ),
+        Probe::part(
+            "files uploaded before",
+            json!({"type": "file", "file": {"file_id": "file-TRACE"}}),
+            &["file-TRACE"],
+        ),
+        close,
         Probe { traces: &["\"one\""], ..Probe::parameter("tools", json!({"tools": [tool("one")]})) },
         strict,
         Probe { default: true, ..Probe::of_tools("`tool_choice: auto`", json!({"tool_choice": "auto"})) },

@@ -132,7 +132,8 @@ impl Reader {
                 for image in images.elements()? {
                     let [url] = image.pick(["image_url"])?;
                     let url = url.ok_or_else(|| image.missing("image_url"))?;
-                    parts.push(Part::Image(self.address("images[].image_url", &url)?));
+                    let (media, _) = self.address("images[].image_url", &url)?;
+                    parts.push(Part::image(media));
                 }
             }
             let refusal = refusal.map(|refusal| refusal.text()).transpose()?;
@@ -222,7 +223,10 @@ impl Reader {
             }
             "image_url" => {
                 let image = image.ok_or_else(|| part.missing("image_url"))?;
-                Part::Image(self.address("content[].image_url", &image)?)
+                let (media, detail) = self.address("content[].image_url", &image)?;
+                // "auto" is what it is without being said.
+                let detail = detail.map(|detail| detail.text()).transpose()?.filter(|word| *word != "auto");
+                Part::Image { media, detail }
             }
             "input_audio" => Part::Audio(self.audio(&audio.ok_or_else(|| part.missing("input_audio"))?)?),
             "file" => match (file, id) {
@@ -234,14 +238,14 @@ impl Reader {
             // Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna
             "document_url" => {
                 let document = document.ok_or_else(|| part.missing("document_url"))?;
-                let media = self.address("content[].document_url", &document)?;
+                let media = self.whole("content[].document_url", &document)?;
                 let name = title.map(|title| title.text()).transpose()?;
                 Part::Document { media, name, cited: is_cited(citations)? }
             }
             // OpenRouter's and vLLM's: https://openrouter.ai/docs/features/multimodal/videos
             "video_url" => {
                 let video = video.ok_or_else(|| part.missing("video_url"))?;
-                Part::Video(self.address("content[].video_url", &video)?)
+                Part::Video(self.whole("content[].video_url", &video)?)
             }
             "thinking" => thinking::part(&thought.ok_or_else(|| part.missing("thinking"))?, signature)?,
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
@@ -262,17 +266,26 @@ impl Reader {
         Ok(read)
     }
 
-    /// `{"url": ...}`, or the URL itself in its place, which OpenAI takes too.
-    fn address<'a>(&mut self, place: &str, field: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+    /// `{"url": ..., "detail": ...}`, or the URL itself in its place, which OpenAI takes too.
+    fn address<'f, 'a>(
+        &mut self,
+        place: &str,
+        field: &'f Field<'_, 'a>,
+    ) -> Result<(Media<'a>, Option<Field<'f, 'a>>), Error> {
         if field.value.kind() == Kind::String {
-            return media(field);
+            return Ok((media(field)?, None));
         }
         let [url, detail] = field.members(["url", "detail"], |name| self.lose_in(place, name))?;
-        // How closely an image is to be looked at: "auto" is what it is without being said.
-        if detail.is_some_and(|detail| detail.value.as_str().is_none_or(|word| word != "auto")) {
+        Ok((media(&url.ok_or_else(|| field.missing("url"))?)?, detail))
+    }
+
+    /// The same for what has no detail.
+    fn whole<'a>(&mut self, place: &str, field: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+        let (media, detail) = self.address(place, field)?;
+        if detail.is_some() {
             self.lose_in(place, "detail");
         }
-        media(&url.ok_or_else(|| field.missing("url"))?)
+        Ok(media)
     }
 
     /// `{"data": ..., "format": "wav"}`, or an address as Mistral takes it.

@@ -27,7 +27,9 @@ pub(super) fn check(messages: &[Message<'_>], language: &Language) -> Result<(),
 
 fn check_part(part: &Part<'_>, language: &Language) -> Result<(), Error> {
     match part {
-        Part::Image(media) | Part::Document { media, .. } if !language.addresses && matches!(media, Media::Url(_)) => {
+        Part::Image { media, .. } | Part::Document { media, .. }
+            if !language.addresses && matches!(media, Media::Url(_)) =>
+        {
             let message = "Claude on Vertex AI reads images and documents only as data, not by their address";
             Err(Error::bad_request(message, "messages"))
         }
@@ -145,7 +147,7 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
     match part {
         Part::Text(text) => write_text(text, w),
         Part::Refusal(text) => write_text(&text.borrow().into(), w),
-        Part::Image(image) => media::image(image, w),
+        Part::Image { media, .. } => media::image(media, w),
         Part::File(id) => media::file(id, w),
         Part::Document { media, name, cited } => media::document(media, name, *cited, w),
         Part::Thinking { text, signature } => w.object(|w| {
@@ -177,7 +179,7 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
 
 fn write_result(parts: &[Part<'_>], w: &mut Writer<'_>) {
     for part in parts.iter().filter(|part| is_said(part, false)) {
-        if matches!(part, Part::Text(_) | Part::Image(_) | Part::Document { .. } | Part::File(_)) {
+        if matches!(part, Part::Text(_) | Part::Image { .. } | Part::Document { .. } | Part::File(_)) {
             write_block(part, w);
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
 
 fn check_part(part: &Part<'_>) -> Result<(), Error> {
     match part {
-        Part::Audio(media) | Part::Video(media) | Part::Image(media) | Part::Document { media, .. } => {
+        Part::Audio(media) | Part::Video(media) | Part::Image { media, .. } | Part::Document { media, .. } => {
             media::block(media).map(drop)
         }
         _ => Ok(()),
@@ -117,7 +117,7 @@ impl Says<'_> {
         let is_result = |part: &&Part<'_>| matches!(part, Part::ToolResult { .. });
         let is_text = |part: &Part<'_>| matches!(part, Part::Text(_) | Part::Refusal(_));
         let is_document = |part: &Part<'_>| match part {
-            Part::Image(media) | Part::Document { media, .. } => media::is_document(media),
+            Part::Image { media, .. } | Part::Document { media, .. } => media::is_document(media),
             _ => false,
         };
         parts.clone().filter(is_result).for_each(|part| self.block(part, w));
@@ -134,7 +134,7 @@ impl Says<'_> {
                 self.cache_point(*cache, "messages.cache_control", Caches::Messages, w);
             }
             Part::Refusal(text) => w.object(|w| w.field("text", text)),
-            Part::Image(media) | Part::Audio(media) | Part::Video(media) => {
+            Part::Image { media, .. } | Part::Audio(media) | Part::Video(media) => {
                 media::write(media, (None, false), &mut self.names, w)
             }
             Part::Document { media, name, cited } => {
@@ -173,8 +173,9 @@ impl Says<'_> {
 
     /// Markers in it are left out: a checkpoint stands after a block of the message.
     fn result(&mut self, parts: &[Part<'_>], w: &mut Writer<'_>) {
-        let can_be =
-            |part: &&Part<'_>| matches!(part, Part::Text(_) | Part::Image(_) | Part::Document { .. } | Part::Video(_));
+        let can_be = |part: &&Part<'_>| {
+            matches!(part, Part::Text(_) | Part::Image { .. } | Part::Document { .. } | Part::Video(_))
+        };
         let mut parts = parts.iter().filter(|part| is_said(part, false)).filter(can_be).peekable();
         if parts.peek().is_none() {
             full_stop(w);

@@ -26,7 +26,7 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(|part| match part {
             // "content: string or list of text or document blocks"
-            Part::Image(_) | Part::Document { .. } => refuse("Cohere takes texts for results of tools, not images"),
+            Part::Image { .. } | Part::Document { .. } => refuse("Cohere takes texts for results of tools, not images"),
             part => check_part(part),
         }),
         part => check_part(part),
@@ -117,7 +117,7 @@ fn is_said(part: &Part<'_>) -> bool {
     match part {
         Part::Text(text) => !text.text.is_blank(),
         Part::Refusal(text) => !text.is_blank(),
-        Part::Image(_) | Part::Document { .. } => true,
+        Part::Image { .. } | Part::Document { .. } => true,
         _ => false,
     }
 }
@@ -137,11 +137,17 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Text(text) => write_member("text", &text.text, w),
         Part::Refusal(text) => write_member("text", text, w),
         Part::Thinking { text, .. } => write_member("thinking", text, w),
-        Part::Image(media) | Part::Document { media, .. } => {
-            w.field("type", "image_url");
-            w.name("image_url").object(|w| w.field("url", &DataUrl(media)));
-        }
+        Part::Image { media, detail } => write_image(media, detail.as_ref(), w),
+        Part::Document { media, .. } => write_image(media, None, w),
         _ => {}
+    });
+}
+
+fn write_image(media: &Media<'_>, detail: Option<&Str<'_>>, w: &mut Writer<'_>) {
+    w.field("type", "image_url");
+    w.name("image_url").object(|w| {
+        w.field("url", &DataUrl(media));
+        w.field_some("detail", &detail.filter(|word| **word == "low" || **word == "high"));
     });
 }
 

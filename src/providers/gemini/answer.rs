@@ -54,7 +54,7 @@ fn parts<'a>(candidate: Value<'a>, id: &Str<'_>, choice: u32) -> Vec<Part<'a>> {
             }
             Piece::Thought(text) => parts.push(Part::Thinking { text, signature }),
             Piece::Media(media) => {
-                parts.push(if is_sound(&media) { Part::Audio(media) } else { Part::Image(media) });
+                parts.push(if is_sound(&media) { Part::Audio(media) } else { Part::image(media) });
                 if signature.is_some() {
                     parts.push(Part::Thinking { text: Str::EMPTY, signature });
                 }

@@ -144,7 +144,7 @@ fn is_said(part: &Part<'_>, thoughts: Thoughts) -> bool {
             let is_signed = thoughts == Thoughts::Own && signature.is_some();
             thoughts != Thoughts::Foreign && (!text.is_empty() || is_signed)
         }
-        Part::Image(_) | Part::Document { .. } | Part::Audio(_) | Part::File(_) => true,
+        Part::Image { .. } | Part::Document { .. } | Part::Audio(_) | Part::File(_) => true,
         _ => false,
     }
 }
@@ -175,7 +175,7 @@ fn write_chunk(part: &Part<'_>, w: &mut Writer<'_>) {
     match part {
         Part::Text(text) => write_text(&text.text, w),
         Part::Refusal(text) => write_text(text, w),
-        Part::Image(media) => write_image(media, w),
+        Part::Image { media, detail } => write_image(media, detail.as_ref(), w),
         Part::Document { media, name, .. } => write_document(media, name.as_ref(), w),
         Part::File(id) => w.object(|w| {
             w.field("type", "file");
@@ -199,10 +199,13 @@ fn write_text(text: &Str<'_>, w: &mut Writer<'_>) {
     });
 }
 
-fn write_image(media: &Media<'_>, w: &mut Writer<'_>) {
+fn write_image(media: &Media<'_>, detail: Option<&Str<'_>>, w: &mut Writer<'_>) {
     w.object(|w| {
         w.field("type", "image_url");
-        w.name("image_url").object(|w| w.field("url", &DataUrl(media)));
+        w.name("image_url").object(|w| {
+            w.field("url", &DataUrl(media));
+            w.field_some("detail", &detail.filter(|word| **word == "low" || **word == "high"));
+        });
     });
 }
 
@@ -212,7 +215,7 @@ fn write_document(media: &Media<'_>, name: Option<&Str<'_>>, w: &mut Writer<'_>)
     if let Media::Base64 { media_type, data } = media {
         let media_type = media_type.decode();
         if media_type.starts_with("image/") {
-            return write_image(media, w);
+            return write_image(media, None, w);
         }
         let is_text = media_type.starts_with("text/") || media_type == "application/json";
         if let Some(text) = utf8(data).filter(|_| is_text) {

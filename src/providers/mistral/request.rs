@@ -3,7 +3,7 @@
 //! <https://docs.mistral.ai/api/endpoint/chat>
 
 use super::super::others::{
-    drop_cited, drop_failures, drop_made, drop_marks, drop_search, drop_tools, drop_user, refuse_videos,
+    drop_cited, drop_detail, drop_failures, drop_made, drop_marks, drop_search, drop_tools, drop_user, refuse_videos,
 };
 use super::super::pieces::Schema;
 use super::super::{Dropped, Target};
@@ -26,6 +26,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     drop_failures(request, &mut dropped);
     drop_made(request, &mut dropped);
     drop_cited(request, &mut dropped);
+    drop_detail(request, |detail| matches!(detail, "low" | "high"), &mut dropped);
     drop_search(request, &mut dropped);
     drop_tools(request, knows, &mut dropped);
     Writer::new(out).object(|w| {

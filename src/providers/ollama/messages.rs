@@ -25,7 +25,7 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
 fn check_part(part: &Part<'_>) -> Result<(), Error> {
     let refuse = |message: &str| Err(Error::bad_request(message, "messages"));
     match part {
-        Part::Image(Media::Url(_)) => {
+        Part::Image { media: Media::Url(_), .. } => {
             refuse("Ollama takes images in the request only, and the gateway does not fetch them: send a data URL")
         }
         Part::Document { media, .. } if image(media).is_none() => {
@@ -99,7 +99,7 @@ fn write_content(parts: &[Part<'_>], w: &mut Writer<'_>) {
         }
     }
     let images = parts.iter().filter_map(|part| match part {
-        Part::Image(media) | Part::Document { media, .. } => image(media),
+        Part::Image { media, .. } | Part::Document { media, .. } => image(media),
         _ => None,
     });
     if images.clone().next().is_some() {

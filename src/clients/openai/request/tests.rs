@@ -26,7 +26,8 @@ fn show(part: &Part<'_>) -> String {
     match part {
         Part::Text(Text { text, cache: None }) => text.escaped().to_owned(),
         Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
-        Part::Image(media) => format!("image {}", show_media(media)),
+        Part::Image { media, detail: None } => format!("image {}", show_media(media)),
+        Part::Image { media, detail: Some(word) } => format!("image {} {}", word.escaped(), show_media(media)),
         Part::Audio(media) => format!("audio {}", show_media(media)),
         Part::Video(media) => format!("video {}", show_media(media)),
         Part::File(id) => format!("file {}", id.escaped()),
@@ -109,9 +110,8 @@ fn parts_of_every_type_are_read() {
            {"type":"file","file":{"file_data":"data:application/pdf;base64,JVBE","filename":"a.pdf"},
            "cache_control":{"type":"ephemeral"}}]}"#,
         &[
-            "User: image <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
+            "User: image low <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
              application/pdf:JVBE",
-            "other: messages[].content[].image_url.detail",
             "other: messages[].content[].cache_control",
         ],
     );

@@ -54,7 +54,7 @@ fn thought<'a>(words: &'a str, signature: &'a str) -> Part<'a> {
 }
 
 fn image() -> Part<'static> {
-    Part::Image(Media::Base64 { media_type: Str::plain("image/png"), data: Str::plain("aQ==") })
+    Part::image(Media::Base64 { media_type: Str::plain("image/png"), data: Str::plain("aQ==") })
 }
 
 #[test]

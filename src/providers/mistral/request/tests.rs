@@ -114,9 +114,14 @@ fn files_are_said_in_mistrals_words() {
     for (part, expected) in [
         (Part::Audio(data("audio/wav", "UklGRg==")), json!({"type": "input_audio", "input_audio": "UklGRg=="})),
         (
-            Part::Image(Media::Url(Str::plain("https://a.b/c"))),
+            Part::image(Media::Url(Str::plain("https://a.b/c"))),
             json!({"type": "image_url", "image_url": {"url": "https://a.b/c"}}),
         ),
+        (
+            Part::Image { media: data("image/png", "AAAA"), detail: Some(Str::plain("high")) },
+            json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "high"}}),
+        ),
+        (Part::File(Str::plain("f-1")), json!({"type": "file", "file_id": "f-1"})),
         (
             document(data("application/pdf", "JVBERi0="), Some("a.pdf")),
             json!({"type": "document_url", "document_url": pdf, "document_name": "a.pdf"}),
