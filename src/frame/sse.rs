@@ -39,7 +39,7 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
     /// The `event` field; empty if there is none.
     pub name: &'a [u8],
-    /// The `data` lines, joined by line feeds; `None` if there is none, as in a comment.
+    /// The `data` lines, joined by line feeds; `None` if there is nothing in them, or none, as in a comment.
     pub data: Option<&'a [u8]>,
     /// Where `data` stands in `raw`, if it is one line.
     pub data_at: Option<usize>,
@@ -148,6 +148,8 @@ impl Decoder {
             Some(range) => raw.get(range.clone()),
             None => (lines > 1).then_some(self.joined.as_slice()),
         };
+        // "If the data buffer is an empty string", there is no event.
+        let text = text.filter(|text| !text.is_empty());
         Frame { raw, name, data: text, data_at: single.map(|range| range.start) }
     }
 }
@@ -223,13 +225,13 @@ mod tests {
         check("event: x\r\ndata:a\r\n\r\ndata: é🦀\r\n\r\n", &[("x", Some("a")), ("", Some("é🦀"))]);
         check(": comment\n\n:\n\ndata: a\n\n", &[("", None), ("", None), ("", Some("a"))]);
         check("data: a\ndata:\ndata:  b\nid: 1\nretry: 2\nother\n\n", &[("", Some("a\n\n b"))]);
-        check("data\n\n", &[("", Some(""))]);
+        check("data\n\ndata:\n\ndata: \n\ndata\ndata\n\n", &[("", None), ("", None), ("", None), ("", Some("\n"))]);
         check("\u{feff}data: a\n\ndata: last", &[("", Some("a")), ("", Some("last"))]);
         check("\u{feff}\u{feff}data: a\n\n\u{feff}data: b\n\n", &[("", None), ("", None)]);
         check("\u{feff}", &[]);
         check("event: x\rdata:a\rdata: b\r\rdata: c\r\r", &[("x", Some("a\nb")), ("", Some("c"))]);
         check("data: a\r\n\rdata: b\n\r\ndata: c\r\r\n", &[("", Some("a")), ("", Some("b")), ("", Some("c"))]);
-        check(": a\r\r\r\rdata\r: \r\n\r\n", &[("", None), ("", None), ("", Some(""))]);
+        check(": a\r\r\r\rdata\r: \r\n\r\n", &[("", None), ("", None), ("", None)]);
         check("data: a\n\n\n\ndata: b\n", &[("", Some("a")), ("", None), ("", Some("b"))]);
         check("", &[]);
     }

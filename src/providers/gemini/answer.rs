@@ -106,7 +106,7 @@ pub(super) fn pieces(candidate: Value<'_>) -> impl Iterator<Item = (Piece<'_>, O
     parts.filter_map(|part| {
         let signature = text(part, "thoughtSignature").filter(|signature| !signature.is_empty());
         let is_thought = part.get("thought").and_then(Value::as_bool) == Some(true);
-        let piece = match (part.get("functionCall"), text(part, "text")) {
+        let piece = match (part.get("functionCall").filter(|call| !call.is_null()), text(part, "text")) {
             (Some(call), _) => Piece::Call {
                 id: text(call, "id").filter(|id| !id.is_empty()),
                 name: text(call, "name").unwrap_or_default(),
