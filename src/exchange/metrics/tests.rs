@@ -1,3 +1,5 @@
+//! What requests change, by the names of Envoy's statistics.
+
 use std::rc::Rc;
 
 use super::updates;
