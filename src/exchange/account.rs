@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::fleet::{Fleet, Refusal};
 use super::ledger::Charge;
 use super::step::{Host, Step};
 use crate::chat::Usage;
@@ -21,6 +22,7 @@ pub(super) struct Accounts {
     /// Configuration's name for the model.
     model: String,
     learns: bool,
+    fleet: Fleet,
 }
 
 /// What a request used, of all its attempts.
@@ -61,11 +63,29 @@ impl Accounts {
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), model: found.name };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
+        let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
+        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns, fleet })
+    }
+
+    /// What a rate limit service is to be asked.
+    pub fn ask(&self, step: &mut Step) {
+        self.fleet.ask(step);
+    }
+
+    /// The error, if the answer that comes is the refusal of a rate limit service. Then nothing was used.
+    pub fn refused(&mut self, host: &dyn Host, step: &mut Step) -> Option<Error> {
+        let refusal = self.fleet.refusal(host)?;
+        self.fleet.report(&Amounts::default(), host, step);
+        core::mem::take(self).reservation.take_back(host.now(), host);
+        Some(match refusal {
+            Refusal::Spent(refused) => self::refusal(&refused),
+            Refusal::Away(error) => error,
+        })
     }
 
     /// The request is over; `charges` is what its attempts have seen.
-    pub fn settle(self, used: Used, host: &dyn Host) {
+    pub fn settle(self, used: Used, host: &dyn Host, step: &mut Step) {
+        self.fleet.report(&used.amounts, host, step);
         if self.learns && used.amounts.output > 0 && !used.estimated {
             learn(host, &self.model, used.amounts.output);
         }
@@ -73,7 +93,10 @@ impl Accounts {
     }
 
     /// What the client is told of its limits.
-    pub fn describe(&self, step: &mut Step) {
+    pub fn describe(&mut self, host: &dyn Host, step: &mut Step) {
+        if let Some(room) = self.fleet.room(host, step) {
+            self.reservation.tell(room);
+        }
         for room in &self.reservation.room {
             let names = match room.amount {
                 Amount::Requests => {

@@ -76,7 +76,14 @@ impl Machine for Gateway {
         if self.phase != Phase::Sent {
             return step;
         }
-        self.accounts.describe(&mut step);
+        if let Some(error) = self.accounts.refused(host, &mut step) {
+            self.phase = Phase::Pass;
+            self.ledger.close(self.id);
+            let mut refusal = refuse(&error);
+            refusal.properties.extend(step.properties);
+            return refusal;
+        }
+        self.accounts.describe(host, &mut step);
         // Of an answer that is not streamed all is there by now.
         let charges = if self.streams { Vec::new() } else { self.ledger.read(self.id) };
         let used = self.accounts.used(&self.config, &charges, host.now());
@@ -231,7 +238,7 @@ impl Gateway {
         let plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                accounts.settle(Used::default(), host);
+                accounts.settle(Used::default(), host, &mut Step::go());
                 return Err(error);
             }
         };
@@ -255,6 +262,7 @@ impl Gateway {
         }
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
+        accounts.ask(&mut step);
         step.keep = without_overrides(&config, host);
         self.told = told;
         (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
@@ -299,7 +307,7 @@ impl Gateway {
         if !charges.is_empty() && !used.unpriced {
             step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
         }
-        accounts.settle(used, host);
+        accounts.settle(used, host, step);
     }
 
     fn too_large(&self, bytes: u64) -> Error {
