@@ -16,7 +16,7 @@ use super::secret::SecretRef;
 use super::shared::RateLimitService;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
-use crate::price::Price;
+use crate::price::{Price, UnknownPrice};
 use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.
@@ -46,6 +46,8 @@ pub struct Config {
     pub rate_limit_service: Option<RateLimitService>,
     /// What targets cost, by their ids, as far as that is known before a request comes.
     pub prices: BTreeMap<String, Rc<Price>>,
+    /// What becomes of requests whose price is not known.
+    pub unknown_price: UnknownPrice,
     /// What clients may ask for.
     pub models: Models,
     /// Which requests go elsewhere: the first that matches is followed.
@@ -177,6 +179,7 @@ impl Check<'_> {
             limits: self.limits(),
             rate_limit_service: self.rate_limit_service(),
             prices: BTreeMap::new(),
+            unknown_price: file.unknown_price,
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,
