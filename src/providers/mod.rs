@@ -19,7 +19,7 @@ mod vertex;
 
 use core::fmt::Debug;
 
-use crate::chat::{Answer, Request, Sink};
+use crate::chat::{Answer, Request, Sink, Usage};
 use crate::dialect::Differences;
 pub use crate::dialect::Dropped;
 use crate::dialect::Operation;
@@ -230,6 +230,11 @@ pub trait StreamDecoder {
     /// # Errors
     /// It did so before the answer was complete.
     fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error>;
+
+    /// What the provider has told of its usage by now, where it tells some before the end: the prompt's tokens, mostly.
+    fn told(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// What one attempt is addressed to.

@@ -5,6 +5,7 @@ pub mod failures;
 pub mod front;
 pub mod load;
 pub mod outlet;
+pub mod scrape;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -261,7 +262,7 @@ impl Drop for Folder {
     }
 }
 
-fn free_address() -> String {
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }

@@ -11,6 +11,7 @@ mod local_reply;
 mod routes;
 pub mod secrets;
 mod shared;
+mod stats;
 mod wasm;
 mod yaml;
 
@@ -71,6 +72,7 @@ impl Render<'_> {
         }
         yaml::write(&json!({
             "admin": self.admin(),
+            "stats_config": stats::stats(),
             "overload_manager": overload(),
             "static_resources": resources,
         }))
@@ -92,6 +94,7 @@ impl Render<'_> {
             // Envoy wants a name before it follows anything.
             "node": { "id": "model-gateway", "cluster": "model-gateway" },
             "admin": self.admin(),
+            "stats_config": stats::stats(),
             "overload_manager": overload(),
             "dynamic_resources": { "cds_config": source(CLUSTERS), "lds_config": source(LISTENERS) },
         }))
