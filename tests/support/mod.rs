@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take to come about, two Envoys that start on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process of the command, stopped by its id when dropped.
 pub struct Process {
