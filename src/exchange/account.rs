@@ -8,15 +8,18 @@ use crate::chat::Usage;
 use crate::config::{Amount, Config, Found, Key, Limit};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Value};
-use crate::limits::{self, Amounts, Refused, Reservation, Who};
+use crate::limits::{self, Amounts, At, Attempted, Refused, Reservation, Who};
 use crate::price::{self, Cost, ServiceTier};
-use crate::route::{Record, read, update};
+use crate::route::{Hop, Plan, Record, read, update};
 use crate::tokens::Estimate;
 
 /// The accounts of one request.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     reservation: Reservation,
+    /// With limits of targets, for the first attempt.
+    of_target: Option<Reservation>,
+    user: Option<String>,
     estimate: Amounts,
     /// Configuration's name for the model.
     model: String,
@@ -39,7 +42,7 @@ pub(super) fn counts_tokens(limits: &[Rc<Limit>]) -> bool {
 }
 
 impl Accounts {
-    /// Reserves what the request may use. `past`: it is past a limit that moved it to this model, and which it still counts at.
+    /// Reserves what the request may use, but where it goes. `past`: it is past a limit that moved it to this model, and which it still counts at.
     ///
     /// # Errors
     /// A limit is spent.
@@ -50,6 +53,7 @@ impl Accounts {
         document: &Document<'_>,
         estimate: Option<Estimate>,
         past: bool,
+        is_behind: &dyn Fn(&str) -> bool,
         host: &dyn Host,
     ) -> Result<Self, Refused> {
         let learns = estimate.is_some_and(|estimate| estimate.most_output.is_none());
@@ -59,13 +63,79 @@ impl Accounts {
             Amounts { input: usage.input, output, usd: dearest(found, &usage, host.now()) }
         });
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
-        let who = Who { key, user: user.as_deref(), model: found.name };
-        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
+        let who = Who { key, user: user.as_deref(), model: found.name, at: None };
+        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, is_behind, host.now(), host)?;
+        Ok(Self { reservation, of_target: None, user, estimate, model: found.name.to_owned(), learns })
+    }
+
+    /// Reserves it at the first of the plan's targets that has room, and leaves those out of the plan that have none.
+    ///
+    /// # Errors
+    /// None has: the first one's limit.
+    pub fn reserve_target(
+        &mut self,
+        config: &Config,
+        key: Option<&Key>,
+        plan: &mut Plan,
+        is_behind: &dyn Fn(&str) -> bool,
+        host: &dyn Host,
+    ) -> Result<(), Refused> {
+        if !config.limits.iter().any(|limit| limit.is_of_targets()) {
+            return Ok(());
+        }
+        let (now, estimate) = (host.now(), self.estimate);
+        let Plan { hops, line, context_window, content_policy, .. } = plan;
+        let hop = |number: &u8| hops.get(usize::from(*number));
+        let mut refused = None;
+        while let Some(first) = line.first().and_then(hop) {
+            let who = self.at(key, first);
+            match limits::reserve(config.limits.iter(), who, estimate, false, is_behind, now, host) {
+                Ok(reservation) => {
+                    self.of_target = Some(reservation);
+                    break;
+                }
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    line.remove(0);
+                }
+            }
+        }
+        if self.of_target.is_none() {
+            return refused.map_or(Ok(()), Err);
+        }
+        let has_room = |number: &u8| {
+            hop(number).is_some_and(|hop| {
+                limits::has_room(config.limits.iter(), self.at(key, hop), estimate, now, host)
+            })
+        };
+        let first = line.first().copied();
+        line.retain(|number| Some(*number) == first || has_room(number));
+        context_window.retain(has_room);
+        content_policy.retain(has_room);
+        Ok(())
+    }
+
+    /// Who asks, where this target is asked.
+    fn at<'a>(&'a self, key: Option<&'a Key>, hop: &'a Hop) -> Who<'a> {
+        let at = At { provider: &hop.provider, target: &hop.target };
+        Who { key, user: self.user.as_deref(), model: &self.model, at: Some(at) }
+    }
+
+    /// Undoes all of it: the request is refused.
+    pub fn give_up(self, host: &dyn Host) {
+        for reservation in [Some(self.reservation), self.of_target].into_iter().flatten() {
+            reservation.take_back(host.now(), host);
+        }
     }
 
     /// The request is over; `charges` is what its attempts have seen.
-    pub fn settle(self, used: Used, host: &dyn Host) {
+    pub fn settle(mut self, config: &Config, key: Option<&Key>, charges: &[Charge], used: Used, host: &dyn Host) {
+        if let Some(reservation) = self.of_target.take() {
+            let now = host.now();
+            let attempts: Vec<Attempted<'_>> = charges.iter().map(|charge| self.attempted(config, charge, now)).collect();
+            let who = Who { key, user: self.user.as_deref(), model: &self.model, at: None };
+            reservation.settle_attempts(&config.limits, who, &attempts, now, host);
+        }
         if self.learns && used.amounts.output > 0 && !used.estimated {
             learn(host, &self.model, used.amounts.output);
         }
@@ -99,13 +169,7 @@ impl Accounts {
     pub fn used(&self, config: &Config, charges: &[Charge], now: u64) -> Used {
         let mut used = Used::default();
         for charge in charges {
-            let (usage, estimated) = match charge.usage {
-                Some(usage) => (usage, false),
-                None if charge.said > 0 => {
-                    (Usage { input: self.estimate.input, output: charge.said, ..Usage::default() }, true)
-                }
-                None => continue,
-            };
+            let Some((usage, estimated)) = self.usage(charge) else { continue };
             used.estimated |= estimated;
             used.amounts.input = used.amounts.input.saturating_add(usage.input);
             used.amounts.output = used.amounts.output.saturating_add(usage.output);
@@ -115,6 +179,23 @@ impl Accounts {
             }
         }
         used
+    }
+
+    /// What an attempt took, and whether that is estimated; `None`: nothing that anybody told.
+    fn usage(&self, charge: &Charge) -> Option<(Usage, bool)> {
+        let seen = || Usage { input: self.estimate.input, output: charge.said, ..Usage::default() };
+        let told = charge.usage.map(|usage| (usage, false));
+        told.or_else(|| (charge.said > 0).then(|| (seen(), true)))
+    }
+
+    /// The same, with where it went.
+    fn attempted<'a>(&self, config: &Config, charge: &'a Charge, now: u64) -> Attempted<'a> {
+        let at = At { provider: &charge.provider, target: &charge.target };
+        let used = self.usage(charge).map_or(Amounts::default(), |(usage, _)| {
+            let usd = cost(config, charge, &usage, now).unwrap_or(0);
+            Amounts { input: usage.input, output: usage.output, usd }
+        });
+        Attempted { at, used }
     }
 }
 

@@ -6,15 +6,17 @@ use super::access::{admit, identify, permit};
 use super::account::{self, Accounts, Used};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
+use super::queue::{Queue, Ticket};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::usage::usage;
 use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Found, Key, Role};
+use crate::config::{Config, Found, Key};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
+use crate::limits::{Refused, Turn};
 use crate::names;
 use crate::price::pico_usd;
 use crate::route::{Brief, Choice, Decision, Explanation, Facts as _, Plan, Question, Unfit, choose, decide};
@@ -26,6 +28,7 @@ use crate::tokens::Estimate;
 pub struct Gateway {
     config: Rc<Config>,
     ledger: Rc<Ledger>,
+    queue: Rc<Queue>,
     /// Who calls, if that matters.
     key: Option<Rc<Key>>,
     /// By what the ledger knows the request.
@@ -33,18 +36,38 @@ pub struct Gateway {
     accounts: Accounts,
     streams: bool,
     phase: Phase,
+    waiting: Option<Waiting>,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Not the gateway's, or not any more: everything passes.
     Pass,
     /// The body is awaited, for this.
     Body(Operation),
+    /// It is there, and room at a limit is awaited.
+    Waits(Operation),
     /// The request went out by a plan.
     Sent,
+}
+
+/// A request that waits for room at a limit.
+#[derive(Debug)]
+struct Waiting {
+    turn: Turn,
+    ticket: Ticket,
+    /// In milliseconds since 1970.
+    until: u64,
+}
+
+impl Waiting {
+    /// Whether to try again, or to give it up.
+    fn is_over(&self, host: &dyn Host) -> bool {
+        let now = host.now();
+        now >= self.until || self.ticket.is_first() && self.turn.has_come(now, host)
+    }
 }
 
 impl Machine for Gateway {
@@ -69,6 +92,20 @@ impl Machine for Gateway {
             return Step::go();
         };
         self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error))
+    }
+
+    fn request_waits(&mut self, host: &dyn Host, body: &dyn Fn() -> Vec<u8>) -> Step {
+        let (Phase::Waits(operation), Some(waiting)) = (&self.phase, &self.waiting) else { return Step::go() };
+        let operation = *operation;
+        if !waiting.is_over(host) {
+            return Flow::Wait.into();
+        }
+        self.phase = Phase::Pass;
+        let step = self.plan(host, operation, &body()).unwrap_or_else(|error| refuse(&error));
+        if step.flow != Flow::Wait {
+            self.waiting = None;
+        }
+        step
     }
 
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
@@ -132,9 +169,9 @@ impl Machine for Gateway {
 
 impl Gateway {
     /// A machine for one request.
-    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
+    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
         let (accounts, phase) = (Accounts::default(), Phase::Pass);
-        Self { config, ledger, key: None, id: 0, accounts, streams: false, phase, told: None }
+        Self { config, ledger, queue, key: None, id: 0, accounts, streams: false, phase, waiting: None, told: None }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
@@ -213,9 +250,13 @@ impl Gateway {
         let request = Request::new(host, &document, &question);
         let choice = choose(&config, &question, &request);
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
-        let (found, accounts) = self.reserve(&config, choice.found, &document, estimate, host)?;
+        let reserved = self.reserve(&config, choice.found, &document, estimate, host);
+        let (found, mut accounts) = match reserved {
+            Ok(reserved) => reserved,
+            Err(refused) => return self.wait(refused, operation, host),
+        };
         let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
-        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
+        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role.debug);
         let wants = may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1");
         let told = wants.then(|| Box::new(Brief::of(&decision)));
         let Decision { plan, rule, mut copy, .. } = decision;
@@ -228,13 +269,17 @@ impl Gateway {
             }
             Ok(plan)
         });
-        let plan = match planned {
+        let mut plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                accounts.settle(Used::default(), host);
+                accounts.settle(&config, key.as_deref(), &[], Used::default(), host);
                 return Err(error);
             }
         };
+        if let Err(refused) = accounts.reserve_target(&config, key.as_deref(), &mut plan, &|account| self.is_behind(account), host) {
+            accounts.give_up(host);
+            return self.wait(refused, operation, host);
+        }
         let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
@@ -269,19 +314,41 @@ impl Gateway {
         document: &Document<'_>,
         estimate: Option<Estimate>,
         host: &dyn Host,
-    ) -> Result<(Found<'a>, Accounts), Error> {
+    ) -> Result<(Found<'a>, Accounts), Refused> {
         if config.limits.is_empty() {
             return Ok((found, Accounts::default()));
         }
         let key = self.key.as_deref();
-        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, host);
+        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, &|account| self.is_behind(account), host);
         let refused = match reserve(found, false) {
             Ok(accounts) => return Ok((found, accounts)),
             Err(refused) => refused,
         };
         let cheaper = refused.downgrade_to.as_deref().and_then(|name| config.models.get_found(name));
         let accounts = cheaper.map(|cheaper| Ok((cheaper, reserve(cheaper, true)?)));
-        accounts.unwrap_or(Err(refused)).map_err(|refused| account::refusal(&refused))
+        accounts.unwrap_or(Err(refused))
+    }
+
+    /// Whether others wait for room in that account, and came before.
+    fn is_behind(&self, account: &str) -> bool {
+        let is_first = |waiting: &Waiting| waiting.ticket.is_for(account) && waiting.ticket.is_first();
+        self.queue.is_awaited(account) && !self.waiting.as_ref().is_some_and(is_first)
+    }
+
+    /// Has the request wait for room at the limit that it is past, if the limit lets it.
+    ///
+    /// # Errors
+    /// It does not, or not any more, or too many wait.
+    fn wait(&mut self, refused: Refused, operation: Operation, host: &dyn Host) -> Result<Step, Error> {
+        let Some(turn) = refused.turn.clone() else { return Err(account::refusal(&refused)) };
+        let until = self.waiting.as_ref().map(|waiting| waiting.until);
+        let until = until.unwrap_or_else(|| host.now().saturating_add(turn.patience()));
+        // Who has waited in this line keeps the place.
+        let kept = self.waiting.take().map(|waiting| waiting.ticket).filter(|ticket| ticket.is_for(&turn.record));
+        let ticket = kept.or_else(|| self.queue.join(&turn.record)).filter(|_| host.now() < until);
+        let ticket = ticket.ok_or_else(|| account::refusal(&refused))?;
+        (self.phase, self.waiting) = (Phase::Waits(operation), Some(Waiting { turn, ticket, until }));
+        Ok(Flow::Wait.into())
     }
 
     /// The request is over: counts what it used in place of what was reserved for it.
@@ -299,7 +366,7 @@ impl Gateway {
         if !charges.is_empty() && !used.unpriced {
             step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
         }
-        accounts.settle(used, host);
+        accounts.settle(&self.config, self.key.as_deref(), &charges, used, host);
     }
 
     fn too_large(&self, bytes: u64) -> Error {
@@ -427,7 +494,7 @@ fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
 fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
     let root = document.root();
     let given = |name: &str| root.get(name).filter(|value| !value.is_null());
-    let most = [("max_completion_tokens", key.max_tokens), ("max_tokens", key.max_tokens), ("n", key.n)];
+    let most = [("max_completion_tokens", key.max_tokens()), ("max_tokens", key.max_tokens()), ("n", key.n())];
     for (name, most) in most {
         if let (Some(value), Some(most)) = (given(name), most)
             && value.as_u64().is_none_or(|value| value > most)
@@ -436,7 +503,7 @@ fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Pl
         }
     }
     let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
-    if let Some(most) = key.max_tokens.filter(|_| operation == Operation::Chat && !said) {
+    if let Some(most) = key.max_tokens().filter(|_| operation == Operation::Chat && !said) {
         for hop in &mut plan.hops {
             let edits = hop.edits.get_or_insert_default();
             if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {

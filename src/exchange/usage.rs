@@ -11,7 +11,7 @@ use crate::price::pico_usd;
 /// The answer's body for a client with this key; `None` where everyone may call.
 pub(super) fn usage(config: &Config, key: Option<&Key>, host: &dyn Host) -> String {
     let keys: Vec<Option<&Key>> = match key {
-        Some(key) if key.role == crate::config::Role::Admin => config.keys.iter().map(Rc::as_ref).map(Some).collect(),
+        Some(key) if key.role.admin => config.keys.iter().map(Rc::as_ref).map(Some).collect(),
         key => vec![key],
     };
     let mut out = String::new();
@@ -43,7 +43,7 @@ fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, 
     let by_model = limit.by.contains(&By::Model);
     let models = config.models.iter().map(|(name, _)| name);
     for model in models.filter(|model| key.is_none_or(|key| key.may_ask(model))) {
-        let who = Who { key, user: None, model };
+        let who = Who { key, model, ..Who::default() };
         if let Some(account) = limits::look(limit, who, host.now(), host) {
             account_of(limit, by_model.then_some(model), account, w);
             if !by_model {

@@ -16,6 +16,26 @@ pub struct Who<'a> {
     pub user: Option<&'a str>,
     /// Configuration's name for the model.
     pub model: &'a str,
+    /// Where it is to go; `None`: wherever. Limits of targets are about the one, all others about the other.
+    pub at: Option<At<'a>>,
+}
+
+/// A target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At<'a> {
+    /// Its provider.
+    pub provider: &'a str,
+    /// By what it is known: provider and model, as configuration has them.
+    pub target: &'a str,
+}
+
+/// What an attempt at a request has used.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted<'a> {
+    /// Where it went.
+    pub at: At<'a>,
+    /// How much.
+    pub used: Amounts,
 }
 
 /// What a request may use, or did.
@@ -97,15 +117,39 @@ pub struct Refused {
     pub hopeless: bool,
     /// The model that takes what is past the limit.
     pub downgrade_to: Option<String>,
+    /// What to wait for, where waiting helps.
+    pub turn: Option<Turn>,
 }
 
-/// How many records a limit by `user` has: clients make users up, and records never go away. Each user has one of
-/// [`PLACES`] of them; who finds them all taken shares the last.
+/// Room at a limit that lets requests wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    limit: Rc<Limit>,
+    /// By what the account is known.
+    pub record: String,
+    amount: u64,
+}
+
+impl Turn {
+    /// Whether there is room now.
+    pub fn has_come(&self, now: u64, shared: &dyn Shared) -> bool {
+        let (used, held) = read::<account::Account>(shared, &self.record).taken(now, &self.limit.window);
+        used.saturating_add(held).saturating_add(self.amount) <= self.limit.most
+    }
+
+    /// For how long, in milliseconds.
+    pub fn patience(&self) -> u64 {
+        self.limit.wait.unwrap_or_default()
+    }
+}
+
+/// How many records a limit has whose accounts are not those of configuration: clients make users up, tokens name any number of
+/// people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
 const RECORDS: u64 = 16_384;
 const PLACES: u64 = 8;
 
 /// Reserves `estimate` with each of `limits` that is about `who`: with all of them, or with none. `past`: the request was moved
-/// to another model by a limit; such limits count it, and refuse it no more.
+/// to another model by a limit; such limits count it, and refuse it no more. `is_awaited`: others wait for room in that account.
 ///
 /// # Errors
 /// One of them is spent.
@@ -114,18 +158,64 @@ pub fn reserve<'l>(
     who: Who<'_>,
     estimate: Amounts,
     past: bool,
+    is_awaited: &dyn Fn(&str) -> bool,
     now: u64,
     shared: &dyn Shared,
 ) -> Result<Reservation, Refused> {
     let mut reservation = Reservation::default();
     for limit in limits.filter(|limit| is_about(limit, who)) {
         let soft = limit.soft || past && limit.downgrade_to.is_some();
+        if let Some(refused) = awaited(limit, who, estimate, is_awaited, now, shared) {
+            reservation.take_back(now, shared);
+            return Err(refused);
+        }
         if let Err(refused) = reservation.add(limit, soft, who, estimate, now, shared) {
             reservation.take_back(now, shared);
             return Err(refused);
         }
     }
     Ok(reservation)
+}
+
+/// First come, first served: who does not wait yet waits behind those who do.
+fn awaited(
+    limit: &Rc<Limit>,
+    who: Who<'_>,
+    estimate: Amounts,
+    is_awaited: &dyn Fn(&str) -> bool,
+    now: u64,
+    shared: &dyn Shared,
+) -> Option<Refused> {
+    limit.wait?;
+    let (record, _) = place(limit, who, now, shared);
+    is_awaited(&record).then(|| refuse(limit, record, estimate.of(limit.amount), limit.wait.unwrap_or_default()))
+}
+
+fn refuse(limit: &Rc<Limit>, record: String, amount: u64, wait: u64) -> Refused {
+    let hopeless = amount > limit.most;
+    Refused {
+        limit: limit.name.clone(),
+        amount: limit.amount,
+        wait,
+        hopeless,
+        downgrade_to: limit.downgrade_to.clone(),
+        turn: (limit.wait.is_some() && !hopeless).then(|| Turn { limit: limit.clone(), record, amount }),
+    }
+}
+
+/// Whether there is room for `estimate` with each of `limits` that is about `who`.
+pub fn has_room<'l>(
+    mut limits: impl Iterator<Item = &'l Rc<Limit>>,
+    who: Who<'_>,
+    estimate: Amounts,
+    now: u64,
+    shared: &dyn Shared,
+) -> bool {
+    limits.all(|limit| {
+        let taken = if limit.soft { None } else { look(limit, who, now, shared) };
+        let most = |Account { used, held, .. }| used.saturating_add(held).saturating_add(estimate.of(limit.amount));
+        taken.map(most).is_none_or(|most| most <= limit.most)
+    })
 }
 
 /// What an account has.
@@ -151,11 +241,14 @@ pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Optio
 }
 
 fn is_about(limit: &Limit, who: Who<'_>) -> bool {
-    match &limit.of {
+    let about = match &limit.of {
         Of::All => true,
-        Of::Key(name) => who.key.is_some_and(|key| key.name == *name),
+        Of::Key(name) => who.key.is_some_and(|key| !key.foreign && key.name == *name),
         Of::Model(name) => who.model == name,
-    }
+        Of::Role(name) => who.key.is_some_and(|key| key.role.name == *name),
+        Of::Provider(name) => who.at.is_some_and(|at| at.provider == name),
+    };
+    about && limit.is_of_targets() == who.at.is_some()
 }
 
 impl Reservation {
@@ -183,16 +276,13 @@ impl Reservation {
                 break;
             }
         }
-        let refused = |wait, hopeless| Refused {
-            limit: limit.name.clone(),
-            amount: limit.amount,
-            wait,
-            hopeless,
-            downgrade_to: limit.downgrade_to.clone(),
-        };
         // Other workers were faster, dozens of times in a row.
-        let (record, subject, asked) = asked.ok_or_else(|| refused(1000, false))?;
-        let (kept, room) = asked.map_err(|spent| refused(spent.wait, amount > limit.most))?;
+        let (record, subject, asked) = asked.ok_or_else(|| Refused {
+            turn: None,
+            hopeless: false,
+            ..refuse(limit, String::new(), amount, 1000)
+        })?;
+        let (kept, room) = asked.map_err(|spent| refuse(limit, record.clone(), amount, spent.wait))?;
         match room {
             Some(room) => self.tell(room),
             None => self.passed.push(limit.name.clone()),
@@ -226,8 +316,51 @@ impl Reservation {
         }
     }
 
+    /// The same for limits of targets, which count each attempt where it went. What was reserved is with the first of them.
+    pub fn settle_attempts(
+        mut self,
+        limits: &[Rc<Limit>],
+        who: Who<'_>,
+        attempts: &[Attempted<'_>],
+        now: u64,
+        shared: &dyn Shared,
+    ) {
+        for limit in limits.iter().filter(|limit| limit.is_of_targets()) {
+            let mut due: Vec<(String, u64, u64)> = Vec::new();
+            for Attempted { at, used } in attempts {
+                let who = Who { at: Some(*at), ..who };
+                if limit.amount == Amount::Concurrent || !is_about(limit, who) {
+                    continue;
+                }
+                let (record, subject) = place(limit, who, now, shared);
+                match due.iter_mut().find(|(other, ..)| *other == record) {
+                    Some((_, _, sum)) => *sum = sum.saturating_add(used.of(limit.amount)),
+                    None => due.push((record, subject, used.of(limit.amount))),
+                }
+            }
+            if let Some(index) = self.held.iter().position(|held| held.limit.id == limit.id) {
+                let held = self.held.swap_remove(index);
+                let own = due.iter().position(|(record, ..)| *record == held.record).map(|own| due.swap_remove(own).2);
+                let own = own.unwrap_or(0);
+                held.change(shared, |account, held| match held.kept {
+                    Kept::Lease(lease) => account.settle(now, &limit.window, lease, own),
+                    Kept::Not => account.charge(now, &limit.window, own),
+                    // The first attempt was counted.
+                    Kept::Counted => account.charge(now, &limit.window, own.saturating_sub(1)),
+                });
+            }
+            for (record, subject, used) in due {
+                update(shared, &record, |account: &mut account::Account| {
+                    let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
+                    account.subject = if free { subject } else { account.subject };
+                    free.then(|| account.charge(now, &limit.window, used))
+                });
+            }
+        }
+    }
+
     /// Undoes all of it: the request is refused.
-    fn take_back(self, now: u64, shared: &dyn Shared) {
+    pub fn take_back(self, now: u64, shared: &dyn Shared) {
         for held in self.held {
             held.change(shared, |account, held| match held.kept {
                 Kept::Lease(lease) => account.settle(now, &held.limit.window, lease, 0),
@@ -252,11 +385,18 @@ fn subject(limit: &Limit, who: Who<'_>) -> u64 {
     let mut subject = 0;
     for by in &limit.by {
         let value = match by {
-            By::Key => who.key.map(|key| key.name.as_str()),
+            By::Key => {
+                if who.key.is_some_and(|key| key.foreign) {
+                    subject = hash(subject, b"foreign");
+                }
+                who.key.map(|key| key.name.as_str())
+            }
             By::Team => who.key.and_then(|key| key.team.as_deref()),
             By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
             By::User => who.user,
             By::Model => Some(who.model),
+            By::Provider => who.at.map(|at| at.provider),
+            By::Target => who.at.map(|at| at.target),
         };
         // Those without one share an account: leaving it out is no way round.
         subject = hash(subject, value.unwrap_or_default().as_bytes());
@@ -268,7 +408,7 @@ fn subject(limit: &Limit, who: Who<'_>) -> u64 {
 fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
     let subject = subject(limit, who);
     let id = limit.id;
-    if !limit.by.contains(&By::User) {
+    if !limit.unbounded {
         return (format!("limit {id:x} {subject:x}"), subject);
     }
     let mut free = None;
@@ -334,11 +474,15 @@ mod tests {
         Config::check(&serde_json::from_value(file).unwrap()).unwrap()
     }
 
+    const fn nobody_waits(_: &str) -> bool {
+        false
+    }
+
     const ONE: Amounts = Amounts { input: 100, output: 50, usd: 7 };
 
     fn ask(config: &Config, user: &str, now: u64, board: &Board) -> Result<Reservation, Refused> {
-        let who = Who { key: None, user: Some(user), model: "m" };
-        reserve(config.limits.iter(), who, ONE, false, now, board)
+        let who = Who { user: Some(user), model: "m", ..Who::default() };
+        reserve(config.limits.iter(), who, ONE, false, &nobody_waits, now, board)
     }
 
     #[test]
@@ -391,7 +535,7 @@ mod tests {
     fn an_account_is_found_again_when_a_place_before_it_becomes_free() {
         let config = config(serde_json::json!([{"tokens": 150, "per": "day", "by": ["user"]}]));
         let limit = &config.limits[0];
-        let first_place = |user: &str| subject(limit, Who { key: None, user: Some(user), model: "m" }) % RECORDS;
+        let first_place = |user: &str| subject(limit, Who { user: Some(user), model: "m", ..Who::default() }) % RECORDS;
         let other = (0..).map(|number| format!("u{number}")).find(|user| first_place(user) == first_place("one"));
         let (board, other) = (Board::default(), other.unwrap());
         let one = ask(&config, "one", 0, &board).unwrap();

@@ -174,7 +174,8 @@ async fn change(gateway: &mut Gateway, source: &mut Source, text: &str) -> Strin
 
 async fn greet(gateway: &Gateway, loaded: &Loaded) {
     let listens = gateway.envoy.listens().await.unwrap_or(loaded.config.listen);
-    let url = format!("http://{}", reachable(listens));
+    let scheme = if loaded.file.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", reachable(listens));
     eprintln!(
         "serving on {url} ({}); Envoy's admin interface is on http://{}",
         summary(loaded),
