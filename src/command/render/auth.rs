@@ -5,13 +5,11 @@ use std::path::Path;
 use model_gateway::config::{Config, Issuer, Jwks, TlsFile};
 use serde_json::{Value, json};
 
-use super::{Render, cluster, extension, yaml};
+use super::{Render, cluster, extension, secrets};
 
-/// Below the folder that Envoy follows, where its certificate stands, and who vouches for those of clients.
-pub const TLS: &str = "secrets/tls.yaml";
-/// Their names as secrets: those in files of providers are paths.
-const SERVER: &str = "tls server";
-const CLIENTS: &str = "tls clients";
+/// The names, as secrets, of the gateway's certificate and of who vouches for those of clients: others are paths.
+const SERVER: &str = "tls-server";
+const CLIENTS: &str = "tls-clients";
 
 /// The listener's side of TLS, if it is to have one.
 pub fn transport_socket(render: &Render<'_>) -> Option<Value> {
@@ -19,7 +17,7 @@ pub fn transport_socket(render: &Render<'_>) -> Option<Value> {
     let secret = |name: &str| match render.secrets {
         Some(folder) => json!({
             "name": name,
-            "sds_config": { "path_config_source": { "path": folder.join(TLS) }, "resource_api_version": "V3" },
+            "sds_config": { "path_config_source": { "path": folder.join(file(name)) }, "resource_api_version": "V3" },
         }),
         None => json!({ "name": name }),
     };
@@ -35,31 +33,33 @@ pub fn transport_socket(render: &Render<'_>) -> Option<Value> {
 }
 
 /// What is secret of it, for Envoy's own list.
-pub fn secrets(render: &Render<'_>) -> Vec<Value> {
+pub fn own_secrets(render: &Render<'_>) -> Vec<Value> {
     let Some(TlsFile { cert, key, client_ca, .. }) = &render.file.tls else { return Vec::new() };
-    let file = |path: &str| json!({ "filename": path });
+    let at = |path: &str| json!({ "filename": path });
     let folder = |path: &str| json!({ "path": Path::new(path).parent() });
     // One folder is watched, and both files are read again when something is moved into it.
     let certificate = json!({
-        "certificate_chain": file(cert), "private_key": file(key), "watched_directory": folder(cert),
+        "certificate_chain": at(cert), "private_key": at(key), "watched_directory": folder(cert),
     });
     let server = json!({ "name": SERVER, "tls_certificate": certificate });
     let clients = client_ca.as_ref().map(|path| {
-        json!({ "name": CLIENTS, "validation_context": { "trusted_ca": file(path), "watched_directory": folder(path) } })
+        json!({ "name": CLIENTS, "validation_context": { "trusted_ca": at(path), "watched_directory": folder(path) } })
     });
     [server].into_iter().chain(clients).collect()
 }
 
-/// What stands in [`TLS`], if anything does.
-pub fn resource(render: &Render<'_>) -> Option<String> {
-    let mut secrets = secrets(render);
-    for secret in &mut secrets {
-        if let Value::Object(members) = secret {
-            let kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
-            members.shift_insert(0, "@type".to_owned(), kind.into());
-        }
-    }
-    (!secrets.is_empty()).then(|| yaml::write(&json!({ "resources": secrets })))
+/// The file of the secret with that name, below the folder that Envoy follows: it takes no two from one.
+fn file(name: &str) -> String {
+    format!("secrets/{name}.yaml")
+}
+
+/// What is secret of it, each with its file.
+pub fn resources(render: &Render<'_>) -> Vec<(String, String)> {
+    let each = |secret: Value| {
+        let name = secret.get("name").and_then(Value::as_str).unwrap_or_default();
+        (file(name), secrets::as_file(secret))
+    };
+    own_secrets(render).into_iter().map(each).collect()
 }
 
 /// The filter that verifies tokens, before the module, which reads what they say: a good one is taken out of the request.
@@ -71,7 +71,7 @@ pub fn tokens(render: &Render<'_>) -> Option<Value> {
         return None;
     }
     let names = || (0..issuers.len()).map(|index| index.to_string());
-    let providers: serde_json::Map<_, _> = names().zip(issuers.iter().zip(0..).map(provider)).collect();
+    let providers: serde_json::Map<_, _> = names().zip(issuers.iter().zip(0..).map(|(issuer, index)| provider(render, issuer, index))).collect();
     let mut either: Vec<Value> = names().map(|name| json!({ "provider_name": name })).collect();
     either.push(json!({ "allow_missing_or_failed": {} }));
     Some(extension(
@@ -84,7 +84,7 @@ pub fn tokens(render: &Render<'_>) -> Option<Value> {
     ))
 }
 
-fn provider((issuer, index): (&Issuer, usize)) -> Value {
+fn provider(render: &Render<'_>, issuer: &Issuer, index: usize) -> Value {
     let mut provider = json!({
         "issuer": issuer.issuer,
         "audiences": issuer.audiences,
@@ -95,8 +95,9 @@ fn provider((issuer, index): (&Issuer, usize)) -> Value {
     });
     let (name, keys) = match &issuer.jwks {
         Jwks::File(path) => {
-            let folder = Path::new(path).parent();
-            ("local_jwks", json!({ "filename": path, "watched_directory": { "path": folder } }))
+            // Envoy does not follow this file: whoever follows it has it read here. What is in it is public.
+            let found = render.secrets.and_then(|_| std::fs::read_to_string(path).ok());
+            ("local_jwks", found.map_or_else(|| json!({ "filename": path }), |keys| json!({ "inline_string": keys })))
         }
         Jwks::Url(url) => {
             let scheme = if url.tls { "https" } else { "http" };

@@ -50,7 +50,7 @@ impl Files {
     pub fn put_secrets(&self, render: &Render<'_>) -> Result<(), String> {
         let mut files = secrets::files(render).into_iter().map(|file| (secrets::path(file), secrets::resource(file)));
         files.try_for_each(|(path, text)| self.put(&path.to_string_lossy(), &text))?;
-        auth::resource(render).map_or(Ok(()), |text| self.put(auth::TLS, &text))
+        auth::resources(render).iter().try_for_each(|(path, text)| self.put(path, text))
     }
 
     /// Below which all of it is.
