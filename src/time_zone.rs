@@ -201,7 +201,21 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_none() {
-        for rule in ["", "CET", "Europe/Berlin", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0", "CET-200", "C-1", "CET-1x", "CET-1:99", "XXX0YYY,J0,1", "XXX0YYY,1,2/x", "<CET-1"] {
+        for rule in [
+            "",
+            "CET",
+            "Europe/Berlin",
+            "CET-1CEST",
+            "CET-1CEST,M3.5.0",
+            "CET-1CEST,M13.5.0,M10.5.0",
+            "CET-200",
+            "C-1",
+            "CET-1x",
+            "CET-1:99",
+            "XXX0YYY,J0,1",
+            "XXX0YYY,1,2/x",
+            "<CET-1",
+        ] {
             assert_eq!(TimeZone::parse(rule), None, "{rule}");
         }
     }

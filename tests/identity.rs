@@ -29,7 +29,8 @@ fn now() -> u64 {
 
 /// Claims of a good token for `name`, and these.
 fn claims(name: &str, more: Value) -> Value {
-    let mut claims = json!({"iss": ISSUER, "aud": ["other", "gateway"], "sub": name, "exp": now() + 600, "groups": ["staff"]});
+    let mut claims =
+        json!({"iss": ISSUER, "aud": ["other", "gateway"], "sub": name, "exp": now() + 600, "groups": ["staff"]});
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     claims
 }
@@ -82,7 +83,11 @@ auth:
 
 fn ask(gateway: &Gateway, token: &str, model: &str) -> Answer {
     let bearer = format!("Bearer {token}");
-    chat(gateway, &[("authorization", &bearer)], &json!({"model": model, "messages": [{"role": "user", "content": "x"}]}))
+    chat(
+        gateway,
+        &[("authorization", &bearer)],
+        &json!({"model": model, "messages": [{"role": "user", "content": "x"}]}),
+    )
 }
 
 fn code(answer: &Answer) -> (u16, String) {
@@ -143,9 +148,8 @@ fn a_token_says_who_calls_and_what_for() {
     };
     assert_eq!((admin(&bob), admin(&alice)), (3, 1));
     // Another issuer, with other claims.
-    let machine = |scope: Value| {
-        token("x", json!({"iss": "https://machines.test", "act": {"client": "robot"}, "scope": scope}))
-    };
+    let machine =
+        |scope: Value| token("x", json!({"iss": "https://machines.test", "act": {"client": "robot"}, "scope": scope}));
     let scoped = |scope: Value, model: &str| ask(&gateway, &machine(scope), model).status;
     assert_eq!((scoped(json!("a anthropic"), "anthropic"), scoped(json!(["anth*"]), "openai")), (200, 403));
     assert_eq!(scoped(Value::Null, "openai"), 403);

@@ -174,7 +174,10 @@ impl Check<'_> {
         };
         let given = [name, team, models, role].into_iter().flatten().chain(labels.values());
         if given.into_iter().any(|claim| segments(claim).any(str::is_empty)) {
-            self.mistake(format!("{path}.claims"), "expected names of claims such as `sub`, `groups.0` or `realm_access.roles`");
+            self.mistake(
+                format!("{path}.claims"),
+                "expected names of claims such as `sub`, `groups.0` or `realm_access.roles`",
+            );
         }
         let role = match (&file.role, &claims.role) {
             (None, Some(_)) => None,
@@ -196,7 +199,10 @@ impl Check<'_> {
         }
         let url = jwks.parse::<BaseUrl>();
         if url.is_err() {
-            self.mistake(path, "expected a URL such as `https://login.example.com/keys`, or the absolute path of a file");
+            self.mistake(
+                path,
+                "expected a URL such as `https://login.example.com/keys`, or the absolute path of a file",
+            );
         }
         url.ok().map(Jwks::Url)
     }

@@ -221,7 +221,10 @@ impl Check<'_> {
     pub(super) fn tls(&mut self) {
         let Some(tls) = &self.file.tls else {
             if !self.file.auth.mtls.is_empty() {
-                self.mistake("auth.mtls", "nobody asks for certificates: write `tls: { cert: ..., key: ..., client_ca: ... }`");
+                self.mistake(
+                    "auth.mtls",
+                    "nobody asks for certificates: write `tls: { cert: ..., key: ..., client_ca: ... }`",
+                );
             }
             return;
         };
@@ -244,7 +247,11 @@ impl Check<'_> {
     ) -> Option<Certificates> {
         let path = format!("auth.mtls[{index}]");
         let role = self.role(&path, file.role.as_deref(), roles);
-        let given = [("uri", Place::Uri, &file.uri), ("dns", Place::Dns, &file.dns), ("subject", Place::Subject, &file.subject)];
+        let given = [
+            ("uri", Place::Uri, &file.uri),
+            ("dns", Place::Dns, &file.dns),
+            ("subject", Place::Subject, &file.subject),
+        ];
         let mut given = given.into_iter().filter_map(|(name, place, text)| Some((name, place, text.as_ref()?)));
         let (Some((name, place, text)), None) = (given.next(), given.next()) else {
             self.mistake(path, "expected one of `uri`, `dns` and `subject`");
@@ -253,7 +260,9 @@ impl Check<'_> {
         let pattern = Pattern::parse(place, text);
         if pattern.is_none() {
             let message = match place {
-                Place::Uri => "expected one `{name}`, and text between it and any other: `spiffe://acme.org/ns/{team}/sa/{name}`",
+                Place::Uri => {
+                    "expected one `{name}`, and text between it and any other: `spiffe://acme.org/ns/{team}/sa/{name}`"
+                }
                 Place::Dns => "expected one `{name}`, and text between it and any other: `{name}.clients.acme.org`",
                 Place::Subject => "expected attributes, one of them the `{name}`: `CN={name},OU={team},O=Acme`",
             };

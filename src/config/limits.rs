@@ -268,7 +268,8 @@ impl Check<'_> {
     /// What happens past a limit.
     fn past(&mut self, path: &str, limit: &Limit) {
         if limit.is_of_targets() && limit.downgrade_to.is_some() {
-            let message = "does not go with a limit of providers or targets: past it, requests go to the model's other targets";
+            let message =
+                "does not go with a limit of providers or targets: past it, requests go to the model's other targets";
             self.mistake(format!("{path}.downgrade_to"), message);
         }
         let Some(wait) = limit.wait else { return };
@@ -290,7 +291,10 @@ impl Check<'_> {
             ("target", _) => By::Target,
             (_, Some(label)) if !label.is_empty() => By::Label(label.to_owned()),
             _ => {
-                self.mistake(format!("{path}.by[{index}]"), "expected `key`, `team`, `label:NAME`, `user`, `model`, `provider` or `target`");
+                self.mistake(
+                    format!("{path}.by[{index}]"),
+                    "expected `key`, `team`, `label:NAME`, `user`, `model`, `provider` or `target`",
+                );
                 return None;
             }
         })

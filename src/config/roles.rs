@@ -78,7 +78,8 @@ const ADMIN: &str = "admin";
 impl Check<'_> {
     /// Every role by its name, the two that are always there among them.
     pub(super) fn roles(&mut self) -> BTreeMap<String, Rc<Role>> {
-        let built_in = |name: &str, admin| Role { name: name.to_owned(), built_in: true, admin, debug: admin, ..Role::default() };
+        let built_in =
+            |name: &str, admin| Role { name: name.to_owned(), built_in: true, admin, debug: admin, ..Role::default() };
         let mut roles = BTreeMap::new();
         for (name, admin) in [(USER, false), (ADMIN, true)] {
             roles.insert(name.to_owned(), Rc::new(built_in(name, admin)));

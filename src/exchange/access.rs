@@ -14,7 +14,8 @@ use crate::route::{Record, read, update};
 /// Where clients put a key: as OpenAI's SDKs do, Anthropic's, Azure's and Google's, in the order in which they are looked at.
 const HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 /// Of a token that Envoy has found no good: it does not say why.
-const BAD_TOKEN: &str = "Your token is not good here: it has expired, or is not for this gateway, or its issuer has not signed it.";
+const BAD_TOKEN: &str =
+    "Your token is not good here: it has expired, or is not for this gateway, or its issuer has not signed it.";
 
 /// Who calls; `None` where everyone may. A token that Envoy has verified speaks first, then a key, then a certificate: SDKs send
 /// some key in any case.

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use super::ledger::Charge;
+use super::record;
 use super::step::{Host, Step};
 use crate::chat::Usage;
 use crate::config::{Amount, Config, Found, Key, Limit};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Value};
 use crate::limits::{self, Amounts, At, Attempted, Refused, Reservation, Who};
-use crate::price::{self, Cost, ServiceTier};
+use crate::price::{Cost, ServiceTier};
 use crate::route::{Hop, Plan, Record, read, update};
 use crate::tokens::Estimate;
 
@@ -24,16 +24,6 @@ pub(super) struct Accounts {
     /// Configuration's name for the model.
     model: String,
     learns: bool,
-}
-
-/// What a request used, of all its attempts.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub amounts: Amounts,
-    /// Whether some of it was not told by a provider.
-    pub estimated: bool,
-    /// Whether the price of some of it is not known.
-    pub unpriced: bool,
 }
 
 /// Whether the size of a request matters to some limit.
@@ -104,9 +94,8 @@ impl Accounts {
             return refused.map_or(Ok(()), Err);
         }
         let has_room = |number: &u8| {
-            hop(number).is_some_and(|hop| {
-                limits::has_room(config.limits.iter(), self.at(key, hop), estimate, now, host)
-            })
+            hop(number)
+                .is_some_and(|hop| limits::has_room(config.limits.iter(), self.at(key, hop), estimate, now, host))
         };
         let first = line.first().copied();
         line.retain(|number| Some(*number) == first || has_room(number));
@@ -128,18 +117,24 @@ impl Accounts {
         }
     }
 
-    /// The request is over; `charges` is what its attempts have seen.
-    pub fn settle(mut self, config: &Config, key: Option<&Key>, charges: &[Charge], used: Used, host: &dyn Host) {
+    /// The request is over: counts what it used in place of what was reserved for it, and at targets what each attempt did.
+    pub fn settle(mut self, config: &Config, request: &record::Record, host: &dyn Host) {
+        let Usage { input, output, .. } = request.used.usage;
         if let Some(reservation) = self.of_target.take() {
-            let now = host.now();
-            let attempts: Vec<Attempted<'_>> = charges.iter().map(|charge| self.attempted(config, charge, now)).collect();
+            let attempts: Vec<Attempted<'_>> = request.attempts.iter().map(attempted).collect();
+            let key = request.asked.key.as_deref();
             let who = Who { key, user: self.user.as_deref(), model: &self.model, at: None };
-            reservation.settle_attempts(&config.limits, who, &attempts, now, host);
+            reservation.settle_attempts(&config.limits, who, &attempts, host.now(), host);
         }
-        if self.learns && used.amounts.output > 0 && !used.estimated {
-            learn(host, &self.model, used.amounts.output);
+        if self.learns && output > 0 && !request.used.estimated {
+            learn(host, &self.model, output);
         }
-        self.reservation.settle(used.amounts, host.now(), host);
+        self.reservation.settle(Amounts { input, output, usd: request.used.cost }, host.now(), host);
+    }
+
+    /// Soft limits that were passed, by their names.
+    pub fn passed(&self) -> &[String] {
+        &self.reservation.passed
     }
 
     /// What the client is told of its limits.
@@ -163,52 +158,13 @@ impl Accounts {
             step.set("x-gateway-limit", self.reservation.passed.join(", "));
         }
     }
-
-    /// What the attempts have used. Of one that was cut off before its provider had told, it is estimated; one that failed
-    /// before it said anything has used nothing that anybody told.
-    pub fn used(&self, config: &Config, charges: &[Charge], now: u64) -> Used {
-        let mut used = Used::default();
-        for charge in charges {
-            let Some((usage, estimated)) = self.usage(charge) else { continue };
-            used.estimated |= estimated;
-            used.amounts.input = used.amounts.input.saturating_add(usage.input);
-            used.amounts.output = used.amounts.output.saturating_add(usage.output);
-            match cost(config, charge, &usage, now) {
-                Some(cost) => used.amounts.usd = used.amounts.usd.saturating_add(cost),
-                None => used.unpriced = true,
-            }
-        }
-        used
-    }
-
-    /// What an attempt took, and whether that is estimated; `None`: nothing that anybody told.
-    fn usage(&self, charge: &Charge) -> Option<(Usage, bool)> {
-        let seen = || Usage { input: self.estimate.input, output: charge.said, ..Usage::default() };
-        let told = charge.usage.map(|usage| (usage, false));
-        told.or_else(|| (charge.said > 0).then(|| (seen(), true)))
-    }
-
-    /// The same, with where it went.
-    fn attempted<'a>(&self, config: &Config, charge: &'a Charge, now: u64) -> Attempted<'a> {
-        let at = At { provider: &charge.provider, target: &charge.target };
-        let used = self.usage(charge).map_or(Amounts::default(), |(usage, _)| {
-            let usd = cost(config, charge, &usage, now).unwrap_or(0);
-            Amounts { input: usage.input, output: usage.output, usd }
-        });
-        Attempted { at, used }
-    }
 }
 
-/// What an attempt costs, in 10⁻¹² USD, if that is known.
-fn cost(config: &Config, charge: &Charge, usage: &Usage, now: u64) -> Option<u64> {
-    let own = config.prices.get(&charge.target);
-    let found = own.is_none().then(|| {
-        // A name under a pattern, or one that the table does not have.
-        let provider = config.providers.get(&charge.provider)?;
-        price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &charge.model)
-    });
-    let price = own.map(Rc::as_ref).or(found.as_ref().and_then(Option::as_ref));
-    Cost::of(price, usage, ServiceTier::Standard, now / 1000).known()
+/// What an attempt used where it went.
+fn attempted(attempt: &record::Attempted) -> Attempted<'_> {
+    let Usage { input, output, .. } = attempt.usage.unwrap_or_default();
+    let at = At { provider: &attempt.tried.provider, target: &attempt.tried.target };
+    Attempted { at, used: Amounts { input, output, usd: attempt.cost.unwrap_or(0) } }
 }
 
 /// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.

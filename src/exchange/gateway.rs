@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::access::{admit, identify, permit};
-use super::account::{self, Accounts, Used};
+use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
+use super::log;
 use super::queue::{Queue, Ticket};
+use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::usage::usage;
@@ -34,7 +36,8 @@ pub struct Gateway {
     /// By what the ledger knows the request.
     id: u64,
     accounts: Accounts,
-    streams: bool,
+    /// What is known of it for its record; `None`: it is none of a model's.
+    asked: Option<Box<Asked>>,
     phase: Phase,
     waiting: Option<Waiting>,
     /// Why the request goes where it goes, if the client wants to know.
@@ -72,7 +75,10 @@ impl Waiting {
 
 impl Machine for Gateway {
     fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
-        self.begin(host, end).unwrap_or_else(|error| refuse(&error))
+        self.begin(host, end).unwrap_or_else(|error| {
+            self.asked.get_or_insert_with(|| Box::new(Asked { began: host.now(), ..Asked::default() }));
+            self.refuse(&error)
+        })
     }
 
     fn wants_request(&self) -> Want {
@@ -84,14 +90,14 @@ impl Machine for Gateway {
             return Step::hold();
         }
         self.phase = Phase::Pass;
-        refuse(&self.too_large(bytes))
+        self.refuse(&self.too_large(bytes))
     }
 
     fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
         let Phase::Body(operation) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
-        self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error))
+        self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error))
     }
 
     fn request_waits(&mut self, host: &dyn Host, body: &dyn Fn() -> Vec<u8>) -> Step {
@@ -101,7 +107,7 @@ impl Machine for Gateway {
             return Flow::Wait.into();
         }
         self.phase = Phase::Pass;
-        let step = self.plan(host, operation, &body()).unwrap_or_else(|error| refuse(&error));
+        let step = self.plan(host, operation, &body()).unwrap_or_else(|error| self.refuse(&error));
         if step.flow != Flow::Wait {
             self.waiting = None;
         }
@@ -115,17 +121,14 @@ impl Machine for Gateway {
         }
         self.accounts.describe(&mut step);
         // Of an answer that is not streamed all is there by now.
-        let charges = if self.streams { Vec::new() } else { self.ledger.read(self.id) };
-        let used = self.accounts.used(&self.config, &charges, host.now());
-        if used.amounts.usd > 0 && !used.unpriced {
-            step.set("x-gateway-cost", pico_usd(used.amounts.usd).to_string());
+        if self.asked.as_ref().is_some_and(|asked| !asked.stream) {
+            let used = Used::of(&attempts(&self.config, self.ledger.read(self.id), 0, host.now()));
+            if used.cost > 0 && !used.unpriced {
+                step.set("x-gateway-cost", pico_usd(used.cost).to_string());
+            }
         }
         let good = host.header(":status").is_some_and(|status| status.starts_with('2'));
-        if self.told.is_some() {
-            let error = host.property(names::log::ERROR).unwrap_or_default();
-            let last = if good { "answered".into() } else { String::from_utf8_lossy(&error) };
-            self.tell(host, &last, &mut step);
-        }
+        self.tell(host, good, &mut step);
         if good {
             return step;
         }
@@ -146,23 +149,16 @@ impl Machine for Gateway {
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
-        if self.phase != Phase::Sent {
-            return step;
-        }
-        self.settle(host, &mut step);
-        let outcome = host.property(names::OUTCOME).unwrap_or_default();
-        if outcome == names::OVER.as_bytes() {
-            return step;
-        }
-        // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
-        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
-        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
-        match host.ending() {
-            _ if outcome == names::SILENT.as_bytes() => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
-            Ending::ClientLeft => verdict::unknown(host, hop),
-            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
-            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
-        }
+        let Some(mut asked) = self.asked.take() else { return step };
+        let sent = self.phase == Phase::Sent;
+        let cut = self.judge(host, sent, &mut step);
+        let tried = if sent { self.ledger.close(self.id) } else { Vec::new() };
+        let accounts = core::mem::take(&mut self.accounts);
+        asked.key = self.key.take();
+        asked.passed = accounts.passed().to_vec();
+        let record = Record::new(&self.config, *asked, tried, cut, host.now());
+        accounts.settle(&self.config, &record, host);
+        step.properties = log::properties(&record);
         step
     }
 }
@@ -171,12 +167,17 @@ impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
         let (accounts, phase) = (Accounts::default(), Phase::Pass);
-        Self { config, ledger, queue, key: None, id: 0, accounts, streams: false, phase, waiting: None, told: None }
+        Self { config, ledger, queue, key: None, id: 0, accounts, asked: None, phase, waiting: None, told: None }
     }
 
-    /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
-    pub(super) fn tell(&mut self, host: &dyn Host, last: &str, step: &mut Step) {
+    /// Tells the client, if it wants to know, what became of its request; `good`: it gets an answer.
+    pub(super) fn tell(&mut self, host: &dyn Host, good: bool, step: &mut Step) {
         let Some(told) = self.told.take() else { return };
+        let last = match self.ledger.read(self.id).last().and_then(|tried| tried.ended) {
+            Some((_, Err(cause))) => cause.name(),
+            _ if good => "answered",
+            _ => "",
+        };
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
         let told = match plan {
             Some(plan) => told.tried(&plan, last),
@@ -191,6 +192,9 @@ impl Gateway {
         let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
             return Ok(without_orders(host, Step::go()));
         };
+        if let Asks::Model(operation) = asks {
+            self.asked = Some(Box::new(Asked { began: host.now(), operation: Some(operation), ..Asked::default() }));
+        }
         self.key = identify(&self.config, host)?;
         let key = self.key.as_deref();
         admit(key, path.split('?').next().unwrap_or_default())?;
@@ -208,13 +212,8 @@ impl Gateway {
             }
             (Asks::Model(operation), _) => {
                 self.check_head(host, end)?;
-                let mut step = Step::hold();
-                if let Some(key) = key {
-                    step.property(names::log::KEY, key.name.as_str());
-                    step.property(names::log::TEAM, key.team.as_deref().unwrap_or_default());
-                }
                 self.phase = Phase::Body(operation);
-                Ok(step)
+                Ok(Step::hold())
             }
         }
     }
@@ -246,7 +245,10 @@ impl Gateway {
         let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
         let (config, key) = (self.config.clone(), self.key.clone());
+        let asked = self.asked.get_or_insert_default();
+        (asked.model, asked.stream) = (name.chars().take(MAX_TOLD).collect(), facts.stream);
         let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
+        (asked.found, asked.made_up) = (Some(question.asked.name.to_owned()), !question.asked.star.is_empty());
         let request = Request::new(host, &document, &question);
         let choice = choose(&config, &question, &request);
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
@@ -255,7 +257,14 @@ impl Gateway {
             Ok(reserved) => reserved,
             Err(refused) => return self.wait(refused, operation, host),
         };
+        let asked = self.asked.get_or_insert_default();
         let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
+        // Of an answer that is not streamed nothing is seen before its usage is.
+        asked.prompt = match estimate.or(decision.estimate) {
+            Some(estimate) => estimate.input,
+            None if facts.stream => request.rough_tokens(),
+            None => 0,
+        };
         let may_know = config.debug || key.as_ref().is_some_and(|key| key.role.debug);
         let wants = may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1");
         let told = wants.then(|| Box::new(Brief::of(&decision)));
@@ -272,11 +281,13 @@ impl Gateway {
         let mut plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                accounts.settle(&config, key.as_deref(), &[], Used::default(), host);
+                self.accounts = accounts;
                 return Err(error);
             }
         };
-        if let Err(refused) = accounts.reserve_target(&config, key.as_deref(), &mut plan, &|account| self.is_behind(account), host) {
+        if let Err(refused) =
+            accounts.reserve_target(&config, key.as_deref(), &mut plan, &|account| self.is_behind(account), host)
+        {
             accounts.give_up(host);
             return self.wait(refused, operation, host);
         }
@@ -288,12 +299,10 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         let id = self.ledger.open();
         let plan = Plan { id, ..plan };
-        step.property(names::log::MODEL, name.as_bytes());
-        if let Some(rule) = rule {
-            step.property(names::log::RULE, rule.name.as_bytes());
-        }
+        let asked = self.asked.get_or_insert_default();
+        asked.rule = rule.map(|rule| rule.name.clone());
         if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
-            step.property(names::log::MIRROR, to);
+            asked.mirror = Some(to.to_owned());
             step.set(names::MIRROR_TO, to);
             // Whole, and not by way of `set`, which cuts.
             step.headers.push((names::MIRROR, copy.as_ref().map(Plan::to_header)));
@@ -302,7 +311,7 @@ impl Gateway {
         step.property(names::PLAN, plan.encode());
         step.keep = without_overrides(&config, host);
         self.told = told;
-        (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
+        (self.phase, self.id, self.accounts) = (Phase::Sent, id, accounts);
         Ok(step)
     }
 
@@ -319,7 +328,9 @@ impl Gateway {
             return Ok((found, Accounts::default()));
         }
         let key = self.key.as_deref();
-        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, &|account| self.is_behind(account), host);
+        let reserve = |found, past| {
+            Accounts::reserve(config, found, key, document, estimate, past, &|account| self.is_behind(account), host)
+        };
         let refused = match reserve(found, false) {
             Ok(accounts) => return Ok((found, accounts)),
             Err(refused) => refused,
@@ -340,33 +351,61 @@ impl Gateway {
     /// # Errors
     /// It does not, or not any more, or too many wait.
     fn wait(&mut self, refused: Refused, operation: Operation, host: &dyn Host) -> Result<Step, Error> {
-        let Some(turn) = refused.turn.clone() else { return Err(account::refusal(&refused)) };
+        let error = account::refusal(&refused);
+        let asked = self.asked.get_or_insert_default();
+        let Some(turn) = refused.turn else {
+            asked.refused = Some(Refusal { cause: error.cause, limit: Some(refused.limit) });
+            return Err(error);
+        };
         let until = self.waiting.as_ref().map(|waiting| waiting.until);
         let until = until.unwrap_or_else(|| host.now().saturating_add(turn.patience()));
         // Who has waited in this line keeps the place.
         let kept = self.waiting.take().map(|waiting| waiting.ticket).filter(|ticket| ticket.is_for(&turn.record));
         let ticket = kept.or_else(|| self.queue.join(&turn.record)).filter(|_| host.now() < until);
-        let ticket = ticket.ok_or_else(|| account::refusal(&refused))?;
+        let Some(ticket) = ticket else {
+            asked.refused = Some(Refusal { cause: error.cause, limit: Some(refused.limit) });
+            return Err(error);
+        };
         (self.phase, self.waiting) = (Phase::Waits(operation), Some(Waiting { turn, ticket, until }));
         Ok(Flow::Wait.into())
     }
 
-    /// The request is over: counts what it used in place of what was reserved for it.
-    fn settle(&mut self, host: &dyn Host, step: &mut Step) {
-        let charges = self.ledger.close(self.id);
-        let accounts = core::mem::take(&mut self.accounts);
-        let used = accounts.used(&self.config, &charges, host.now());
-        if used.amounts.input > 0 || used.amounts.output > 0 {
-            step.property(names::log::INPUT_TOKENS, used.amounts.input.to_string());
-            step.property(names::log::OUTPUT_TOKENS, used.amounts.output.to_string());
+    /// There is no copy after all.
+    pub(super) fn without_copy(&mut self) {
+        if let Some(asked) = &mut self.asked {
+            asked.mirror = None;
         }
-        if used.estimated {
-            step.property(names::log::ESTIMATED, "true");
+    }
+
+    /// How the last attempt was cut off, if it left no word, and not by the client; its target is judged for that. An attempt
+    /// after which Envoy went on was judged by the next. `sent`: there can have been attempts.
+    fn judge(&self, host: &dyn Host, sent: bool, step: &mut Step) -> Option<Cause> {
+        let outcome = host.property(names::OUTCOME).filter(|_| sent).unwrap_or_default();
+        let cut = match host.ending() {
+            _ if outcome == names::SILENT.as_bytes() => Some(Cause::Timeout),
+            Ending::ClientLeft => None,
+            Ending::TimedOut => Some(Cause::Timeout),
+            Ending::Complete | Ending::Failed => Some(Cause::Connection),
+        };
+        if !sent || outcome == names::OVER.as_bytes() {
+            return cut;
         }
-        if !charges.is_empty() && !used.unpriced {
-            step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
+        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        if let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) {
+            match cut {
+                Some(cause) => verdict::failed(host, hop, cause, None, step),
+                None => verdict::unknown(host, hop),
+            }
         }
-        accounts.settle(&self.config, self.key.as_deref(), &charges, used, host);
+        cut
+    }
+
+    /// Refuses the request, and says so in its record.
+    fn refuse(&mut self, error: &Error) -> Step {
+        if let Some(asked) = &mut self.asked {
+            asked.refused.get_or_insert(Refusal { cause: error.cause, limit: None });
+        }
+        refuse(error)
     }
 
     fn too_large(&self, bytes: u64) -> Error {
@@ -529,8 +568,5 @@ pub(super) fn refuse(error: &Error) -> Step {
     if let Some(milliseconds) = error.retry_after {
         headers.push(("retry-after", milliseconds.div_ceil(1000).to_string()));
     }
-    let mut step =
-        Step::from(Flow::Reply(Reply { status: error.client_status(), headers, body: openai::error_body(error) }));
-    step.property(names::log::ERROR, error.cause.name());
-    step
+    Reply { status: error.client_status(), headers, body: openai::error_body(error) }.into()
 }

@@ -25,8 +25,9 @@ pub(super) fn token(keys: &Keys, host: &dyn Host) -> Option<Result<Rc<Key>, Erro
 fn of_token(keys: &Keys, issuer: &Issuer, host: &dyn Host) -> Result<Rc<Key>, Error> {
     let Claims { name, team, labels, models, role, .. } = &issuer.claims;
     let claim = |property: &str| name_of(host.property(property)?);
-    let name = claim(name)
-        .ok_or_else(|| Error::new(Cause::Unauthorized, "Your token does not say who you are in a way that this gateway takes."))?;
+    let name = claim(name).ok_or_else(|| {
+        Error::new(Cause::Unauthorized, "Your token does not say who you are in a way that this gateway takes.")
+    })?;
     if let Some(key) = keys.named(&name) {
         return Ok(key.clone());
     }

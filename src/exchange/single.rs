@@ -29,7 +29,12 @@ pub struct Single {
 
 impl Single {
     /// A machine for one request; `upstreams` has every provider of the gateway's configuration.
-    pub fn new(config: Rc<Config>, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
+    pub fn new(
+        config: Rc<Config>,
+        upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+        ledger: Rc<Ledger>,
+        queue: Rc<Queue>,
+    ) -> Self {
         Self { gateway: Gateway::new(config, ledger.clone(), queue), upstreams, ledger, attempt: None }
     }
 }
@@ -60,7 +65,7 @@ impl Single {
         step.set("x-envoy-max-retries", "0");
         // Envoy makes copies by its routes, and these are not the gateway's.
         step.headers.retain(|(name, _)| ![names::MIRROR, names::MIRROR_TO].contains(name));
-        step.properties.retain(|(name, _)| *name != names::log::MIRROR);
+        self.gateway.without_copy();
         step.headers.extend(sent.headers);
         // What the gateway takes away does not go on, whatever the operator forwards.
         let kept = step.keep.take();
@@ -79,10 +84,8 @@ impl Single {
     /// The answer's headers are made now: there is no filter before this one that could add to them.
     fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
         if step.keep.is_some() {
-            let error = step.properties.iter().find(|(name, _)| *name == names::log::ERROR);
-            let last = error.map_or("answered".to_owned(), |(_, name)| String::from_utf8_lossy(name).into_owned());
             let mut told = Step::go();
-            self.gateway.tell(host, &last, &mut told);
+            self.gateway.tell(host, true, &mut told);
             match &mut step.flow {
                 Flow::Reply(reply) => {
                     let headers = told.headers.into_iter();

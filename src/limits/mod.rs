@@ -5,4 +5,6 @@ mod account;
 mod reserve;
 pub mod window;
 
-pub use self::reserve::{Account, Amounts, At, Attempted, Refused, Reservation, Room, Turn, Who, has_room, look, reserve};
+pub use self::reserve::{
+    Account, Amounts, At, Attempted, Refused, Reservation, Room, Turn, Who, has_room, look, reserve,
+};

@@ -351,7 +351,8 @@ impl Reservation {
             }
             for (record, subject, used) in due {
                 update(shared, &record, |account: &mut account::Account| {
-                    let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
+                    let free =
+                        account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
                     account.subject = if free { subject } else { account.subject };
                     free.then(|| account.charge(now, &limit.window, used))
                 });

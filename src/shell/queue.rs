@@ -53,9 +53,9 @@ fn try_again(stream: u32, machine: &Waiting) -> bool {
         return true;
     }
     let held = || host::held(Half::Request).unwrap_or_default();
-    let step = machine.borrow_mut().request_waits(&Call { half: Half::Request, stream }, &|| {
-        host::body(Half::Request, 0, usize::MAX)
-    });
+    let step = machine
+        .borrow_mut()
+        .request_waits(&Call { half: Half::Request, stream }, &|| host::body(Half::Request, 0, usize::MAX));
     if step.flow == Flow::Wait {
         return false;
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model_gateway::config::Config;
-use model_gateway::exchange::{Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Queue, Single, Step, Upstream, Want};
+use model_gateway::exchange::{
+    Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Queue, Single, Step, Upstream, Want,
+};
 use model_gateway::names;
 use model_gateway::route::{Shared, Version};
 
@@ -37,7 +39,14 @@ impl Native {
             (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap().mirrored(mirrored)))
         });
         let upstreams = Rc::new(upstreams.collect());
-        Self { config: Rc::new(config), upstreams, ledger: Rc::default(), queue: Rc::default(), contexts: BTreeMap::new(), last: 0 }
+        Self {
+            config: Rc::new(config),
+            upstreams,
+            ledger: Rc::default(),
+            queue: Rc::default(),
+            contexts: BTreeMap::new(),
+            last: 0,
+        }
     }
 }
 

@@ -55,7 +55,8 @@ impl Secure {
         put(&folder, &authority.sign(&[LOCAL], &[]));
         std::fs::write(folder.join("clients.pem"), &authority.pem).unwrap();
         let at = folder.display();
-        let tls = format!("tls: {{ cert: {at}/server.pem, key: {at}/server.key, {tls} }}\n").replace("FOLDER/", &format!("{at}/"));
+        let tls = format!("tls: {{ cert: {at}/server.pem, key: {at}/server.key, {tls} }}\n")
+            .replace("FOLDER/", &format!("{at}/"));
         let own = authority.sign(&[SanType::URI("spiffe://acme.test/ready".try_into().unwrap())], &[]);
         let agent = agent(&authority, Some(&own));
         let ready = |address: &str| agent.get(format!("https://{address}/v1/models")).call().is_ok();
@@ -120,7 +121,12 @@ fn a_certificate_says_who_calls() {
     let secure = Secure::start(&mock, "mtls", "client_ca: FOLDER/clients.pem", MTLS);
     let uri = |uri: &str| SanType::URI(uri.try_into().unwrap());
     let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
-    let subject = [(DnType::CountryName, "DE"), (DnType::OrganizationName, "Acme"), (DnType::OrganizationalUnitName, "a, b"), (DnType::CommonName, "x y")];
+    let subject = [
+        (DnType::CountryName, "DE"),
+        (DnType::OrganizationName, "Acme"),
+        (DnType::OrganizationalUnitName, "a, b"),
+        (DnType::CommonName, "x y"),
+    ];
     let acme = [(DnType::OrganizationName, "Evil"), (DnType::OrganizationalUnitName, "a"), (DnType::CommonName, "x")];
     for (sans, subject, expected) in [
         (vec![uri("spiffe://acme.test/ns/search/sa/web")], &[][..], Some(("web", "search"))),
@@ -132,7 +138,11 @@ fn a_certificate_says_who_calls() {
     ] {
         let agent = agent(&secure.authority, Some(&secure.authority.sign(&sans, subject)));
         let (status, name, team) = secure.who(&agent, None).unwrap();
-        assert_eq!((status, (status == 200).then_some((name.as_str(), team.as_str()))), (if expected.is_some() { 200 } else { 401 }, expected), "{sans:?}");
+        assert_eq!(
+            (status, (status == 200).then_some((name.as_str(), team.as_str()))),
+            (if expected.is_some() { 200 } else { 401 }, expected),
+            "{sans:?}"
+        );
         // SDKs send some key in any case; a good one says more than a certificate, one that was a token is refused.
         let told = |key| secure.who(&agent, Some(key)).unwrap();
         assert_eq!((told("any").0, told("any").1), (status, name));
@@ -155,7 +165,8 @@ fn a_certificate_says_who_calls() {
     for endpoint in model_gateway::exchange::ENDPOINTS {
         let url = format!("https://{}{}", secure.gateway.address, endpoint.path);
         for agent in [&stranger, &none] {
-            let posted = agent.post(&url).header("content-type", "application/json").send("{}").unwrap().status().as_u16();
+            let posted =
+                agent.post(&url).header("content-type", "application/json").send("{}").unwrap().status().as_u16();
             let got = agent.get(&url).call().unwrap().status().as_u16();
             assert!([401, 405].contains(&posted) && [401, 405].contains(&got), "{url}: {posted} {got}");
         }

@@ -53,7 +53,8 @@ pub fn base64(bytes: &[u8]) -> String {
 /// A server that answers with whatever it has at the moment; where, and what.
 pub fn serve(first: &Value) -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (url, body) = (format!("http://{}/keys", listener.local_addr().unwrap()), Arc::new(Mutex::new(first.to_string())));
+    let (url, body) =
+        (format!("http://{}/keys", listener.local_addr().unwrap()), Arc::new(Mutex::new(first.to_string())));
     let current = body.clone();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {

@@ -44,7 +44,11 @@ fn who_has_waited_long_enough_is_refused() {
     assert_eq!(ask().status, 200);
     for _ in 0..3 {
         let answer = ask();
-        assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (429, Some("rate_limit_exceeded")), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.json()["error"]["code"].as_str()),
+            (429, Some("rate_limit_exceeded")),
+            "{answer:?}"
+        );
         assert!(answer.header("retry-after").is_some() && answer.body.contains("1 requests per month"), "{answer:?}");
     }
     assert_eq!(mock.rows().len(), 1);
@@ -88,7 +92,11 @@ fn past_a_limit_of_a_provider_requests_go_elsewhere() {
     let config = config(&mock, "off", "").replacen("\"${MOCK_KEY}\", base_url: \"http://", limited, 1);
     let gateway = Gateway::start(&config.replace("workers: 2", "workers: 1"));
     let ask = |model: &str, directive: &str| {
-        let answer = chat(&gateway, &[KEY, ("x-mock-anthropic", directive)], &json!({"model": model, "messages": [{"role": "user", "content": "x"}]}));
+        let answer = chat(
+            &gateway,
+            &[KEY, ("x-mock-anthropic", directive)],
+            &json!({"model": model, "messages": [{"role": "user", "content": "x"}]}),
+        );
         (answer.status, answer.header("x-gateway-provider").unwrap_or_default().to_owned())
     };
     // A fallback to it counts, too.

@@ -71,7 +71,8 @@ pub fn tokens(render: &Render<'_>) -> Option<Value> {
         return None;
     }
     let names = || (0..issuers.len()).map(|index| index.to_string());
-    let providers: serde_json::Map<_, _> = names().zip(issuers.iter().zip(0..).map(|(issuer, index)| provider(render, issuer, index))).collect();
+    let providers: serde_json::Map<_, _> =
+        names().zip(issuers.iter().zip(0..).map(|(issuer, index)| provider(render, issuer, index))).collect();
     let mut either: Vec<Value> = names().map(|name| json!({ "provider_name": name })).collect();
     either.push(json!({ "allow_missing_or_failed": {} }));
     Some(extension(
@@ -102,7 +103,8 @@ fn provider(render: &Render<'_>, issuer: &Issuer, index: usize) -> Value {
         Jwks::Url(url) => {
             let scheme = if url.tls { "https" } else { "http" };
             let uri = format!("{scheme}://{}{}", url.authority(), url.path);
-            let retry = json!({ "retry_back_off": { "base_interval": "0.100s", "max_interval": "1s" }, "num_retries": 2 });
+            let retry =
+                json!({ "retry_back_off": { "base_interval": "0.100s", "max_interval": "1s" }, "num_retries": 2 });
             let keys = json!({
                 "http_uri": { "uri": uri, "cluster": cluster_of(index), "timeout": "5s" },
                 "cache_duration": issuer.refresh.to_proto(),

@@ -65,7 +65,8 @@ impl Render<'_> {
     /// One file with everything.
     pub fn static_bootstrap(&self) -> String {
         let mut resources = json!({ "listeners": self.listeners(), "clusters": self.clusters() });
-        let secrets: Vec<Value> = secrets::files(self).into_iter().map(secrets::secret).chain(auth::own_secrets(self)).collect();
+        let secrets: Vec<Value> =
+            secrets::files(self).into_iter().map(secrets::secret).chain(auth::own_secrets(self)).collect();
         if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
             members.insert("secrets".to_owned(), secrets.into());
         }

@@ -95,9 +95,8 @@ impl Source {
             Jwks::Url(_) => None,
         });
         let beside = keys.into_iter().chain(issuers);
-        self.beside = beside
-            .map(|path| Follow::new(&path, std::fs::read_to_string(&path).unwrap_or_default()))
-            .collect();
+        self.beside =
+            beside.map(|path| Follow::new(&path, std::fs::read_to_string(&path).unwrap_or_default())).collect();
         Ok(loaded)
     }
 }
