@@ -227,7 +227,66 @@ fn segments(claim: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::segments;
+    use crate::config::Config;
+
+    #[test]
+    fn mistakes_are_told_with_a_remedy() {
+        let jwt = |more: Value| {
+            let mut jwt = json!({"issuer": "i", "audiences": ["a"], "jwks": "https://a.example/keys"});
+            jwt.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"auth": {"jwt": [jwt]}})
+        };
+        let tls = |tls: Value, mtls: Value| json!({"tls": tls, "auth": {"mtls": mtls}});
+        let limit = |limit: Value| json!({"limits": [limit]});
+        let pems = json!({"cert": "/c", "key": "/k", "client_ca": "/a"});
+        for (document, path, says) in [
+            (jwt(json!({"issuer": ""})), "auth.jwt[0].issuer", "`iss`"),
+            (jwt(json!({"audiences": []})), "auth.jwt[0].audiences", "other services"),
+            (jwt(json!({"jwks": "keys.json"})), "auth.jwt[0].jwks", "absolute path"),
+            (jwt(json!({"claims": {"team": "a..b"}})), "auth.jwt[0].claims", "groups.0"),
+            (jwt(json!({"role": "bos"})), "auth.jwt[0].role", "`boss`"),
+            (tls(Value::Null, json!([{"dns": "{name}"}])), "auth.mtls", "client_ca"),
+            (tls(json!({"cert": "/c", "key": "/k"}), json!([{"dns": "{name}"}])), "tls.client_ca", "vouches"),
+            (tls(json!({"cert": "c", "key": "/k"}), json!([])), "tls.cert", "absolute path"),
+            (tls(pems.clone(), json!([{"dns": "{name}", "uri": "{name}"}])), "auth.mtls[0]", "one of"),
+            (tls(pems.clone(), json!([{"dns": "{team}"}])), "auth.mtls[0].dns", "{name}"),
+            (json!({"keys": [{"name": "x"}]}), "keys[0].sha256", "`auth`"),
+            (json!({"roles": {"admin": {}}}), "roles.admin", "another name"),
+            (json!({"roles": {"boss": {"n": 0}}}), "roles.boss.n", "at least 1"),
+            (limit(json!({"requests": 1, "per": "day", "wait": "6m"})), "limits[0].wait", "`5m`"),
+            (limit(json!({"requests": 1, "per": "day", "wait": "1s", "soft": true})), "limits[0].wait", "one of"),
+            (
+                limit(json!({"requests": 1, "per": "day", "by": ["provider"], "downgrade_to": "m"})),
+                "limits[0].downgrade_to",
+                "other targets",
+            ),
+            (
+                limit(json!({"requests": 1, "per": "day", "time_zone": "Berlin"})),
+                "limits[0].time_zone",
+                "Europe/Berlin",
+            ),
+            (
+                limit(json!({"requests": 1, "per": "day", "time_zone": "UTC0", "utc_offset": "+01:00"})),
+                "limits[0].time_zone",
+                "either",
+            ),
+        ] {
+            let mut file = json!({
+                "providers": {"a": {"kind": "openai"}},
+                "models": {"m": {"targets": [{"provider": "a"}]}},
+                "roles": {"boss": {}},
+            });
+            let members = document.as_object().unwrap().clone().into_iter().filter(|(_, value)| !value.is_null());
+            file.as_object_mut().unwrap().extend(members);
+            let mistakes = Config::check(&serde_json::from_value(file).unwrap()).unwrap_err();
+            let told: Vec<_> =
+                mistakes.iter().map(|mistake| (mistake.path.as_str(), mistake.message.as_str())).collect();
+            assert!(matches!(told[..], [(at, message)] if at == path && message.contains(says)), "{path}: {told:?}");
+        }
+    }
 
     #[test]
     fn dots_lead_into_claims_but_for_urls() {

@@ -83,3 +83,149 @@ fn name_of(bytes: Vec<u8>) -> Option<String> {
     let fit = !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
     fit.then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::{certificate, token};
+    use crate::config::{Config, Key};
+    use crate::error::Cause;
+    use crate::exchange::{Ending, Headers, Host};
+    use crate::names;
+    use crate::route::board::Board;
+    use crate::route::{Shared, Version};
+
+    /// What Envoy tells of a request.
+    #[derive(Default)]
+    struct Told(BTreeMap<String, Vec<u8>>, Board);
+
+    impl Told {
+        /// A token's claims as Envoy tells them: leaves by their paths, all else by bytes of its own.
+        fn claims(claims: &Value) -> Self {
+            let mut told = Self::default();
+            told.add(names::token(0), claims);
+            told
+        }
+
+        fn add(&mut self, path: String, value: &Value) {
+            let mut each: Vec<(String, &Value)> = Vec::new();
+            match value {
+                Value::Object(members) => each.extend(members.iter().map(|(name, value)| (name.clone(), value))),
+                Value::Array(items) => {
+                    each.extend(items.iter().zip(0..).map(|(item, index)| (format!("{index}"), item)))
+                }
+                _ => {}
+            }
+            let text = value.as_str().map_or(vec![0, 255], |text| text.as_bytes().to_vec());
+            each.into_iter().for_each(|(name, value)| self.add(format!("{path}\0{name}"), value));
+            self.0.insert(path, text);
+        }
+    }
+
+    impl Shared for Told {
+        fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+            self.1.get(key)
+        }
+
+        fn set(&self, key: &str, record: &[u8], version: Version) -> bool {
+            self.1.set(key, record, version)
+        }
+    }
+
+    impl Host for Told {
+        fn now(&self) -> u64 {
+            0
+        }
+
+        fn seed(&self) -> u64 {
+            0
+        }
+
+        fn header(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn headers(&self) -> Headers {
+            Headers::new()
+        }
+
+        fn property(&self, name: &str) -> Option<Vec<u8>> {
+            self.0.get(name).cloned()
+        }
+
+        fn client(&self) -> Option<String> {
+            None
+        }
+
+        fn ending(&self) -> Ending {
+            Ending::Complete
+        }
+    }
+
+    fn config() -> Config {
+        let file = json!({
+            "providers": {"a": {"kind": "openai"}},
+            "models": {"m": {"targets": [{"provider": "a"}]}},
+            "tls": {"cert": "/c", "key": "/k", "client_ca": "/a"},
+            "auth": {
+                "jwt": [{
+                    "issuer": "i", "audiences": ["a"], "jwks": "/jwks",
+                    "claims": {"team": "org.0", "labels": {"app": "https://x.y/app"}, "models": "scope", "role": "groups"},
+                }],
+                "mtls": [{"uri": "spiffe://a/{name}", "role": "staff"}, {"dns": "{name}.a"}],
+            },
+            "roles": {"staff": {"models": ["m*"]}, "boss": {"admin": true}},
+            "keys": [{"name": "known", "team": "k"}, {"name": "key", "team": "k", "sha256": "0".repeat(64)}],
+        });
+        Config::check(&serde_json::from_value(file).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn claims_make_a_key() {
+        let config = config();
+        let of = |claims: Value| token(&config.keys, &Told::claims(&claims)).unwrap();
+        let good = json!({"iss": "i", "sub": "s", "org": ["t"], "https://x.y/app": "z", "scope": "m n", "groups": ["a", "staff", "boss"]});
+        let Key { name, team, labels, role, foreign, .. } = of(good.clone()).unwrap().as_ref().clone();
+        assert_eq!(
+            (name.as_str(), team.as_deref(), labels["app"].as_str(), role.name.as_str(), foreign),
+            ("s", Some("t"), "z", "staff", true)
+        );
+        let with = |name: &str, value: Value| {
+            let mut claims = good.clone();
+            claims[name] = value;
+            of(claims)
+        };
+        let may = |scope: Value, model: &str| with("scope", scope).unwrap().may_ask(model);
+        assert!(may(json!(["m1"]), "m1") && may(json!("a m1"), "m1") && !may(json!([]), "m1"));
+        assert!(!may(json!("n"), "n"), "its role does not let it");
+        for groups in [json!([]), json!("admin"), json!(["user"]), Value::Null, json!(1)] {
+            assert_eq!(with("groups", groups).unwrap_err().cause, Cause::Forbidden);
+        }
+        for sub in [json!(""), json!(1), Value::Null, json!("a\nb"), json!("x".repeat(257)), json!(["a"])] {
+            assert_eq!(with("sub", sub).unwrap_err().cause, Cause::Unauthorized);
+        }
+        let known = with("sub", json!("known")).unwrap();
+        assert_eq!((known.foreign, known.team.as_deref()), (false, Some("k")));
+        let key = with("sub", json!("key")).unwrap();
+        assert_eq!((key.foreign, key.team.as_deref()), (true, Some("t")));
+        assert!(token(&config.keys, &Told::default()).is_none());
+    }
+
+    #[test]
+    fn certificates_make_a_key() {
+        let config = config();
+        let of = |property: &str, text: &str| {
+            let told = Told([(property.to_owned(), text.as_bytes().to_vec())].into(), Board::default());
+            certificate(&config.keys, &told).map(|key| (key.name.clone(), key.role.name.clone(), key.foreign))
+        };
+        let key = |name: &str, role: &str, foreign| Some((name.to_owned(), role.to_owned(), foreign));
+        assert_eq!(of(names::CERTIFICATE_URI, "spiffe://a/b"), key("b", "staff", true));
+        assert_eq!(of(names::CERTIFICATE_URI, "spiffe://a/known"), key("known", "user", false));
+        assert_eq!(of(names::CERTIFICATE_DNS, "b.a"), key("b", "user", true));
+        assert_eq!(of(names::CERTIFICATE_DNS, "b\n.a"), None);
+        assert_eq!(of(names::CERTIFICATE_SUBJECT, "CN=b"), None);
+    }
+}

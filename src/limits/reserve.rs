@@ -462,8 +462,8 @@ const OTHERS: u64 = u64::MAX;
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Amounts, RECORDS, Refused, Reservation, Who, reserve, subject};
-    use crate::config::Config;
+    use super::{Amounts, At, Attempted, RECORDS, Refused, Reservation, Who, has_room, look, reserve, subject};
+    use crate::config::{Config, Key};
     use crate::route::board::Board;
 
     fn config(limits: serde_json::Value) -> Config {
@@ -543,6 +543,81 @@ mod tests {
         ask(&config, &other, 0, &board).unwrap().settle(ONE, 0, &board);
         one.settle(Amounts::default(), 0, &board);
         assert!(ask(&config, &other, 0, &board).is_err(), "it has used all that it may");
+    }
+
+    #[test]
+    fn a_limit_of_a_provider_counts_each_attempt_where_it_went() {
+        let config = config(serde_json::json!([
+            {"requests": 5, "per": "day", "by": ["provider"]}, {"tokens": 1000, "per": "day", "by": ["target"]},
+            {"concurrent": 1, "by": ["provider"]}, {"requests": 9, "per": "day"},
+        ]));
+        let board = Board::default();
+        let at = |provider, target| At { provider, target };
+        let [a, a2, b] = [at("a", "a/m"), at("a", "a/n"), at("b", "b/m")];
+        let who = |at| Who { model: "m", at: Some(at), ..Who::default() };
+        let reserve = |at| reserve(config.limits.iter(), who(at), ONE, false, &nobody_waits, 0, &board);
+        let room = |at| has_room(config.limits.iter(), who(at), ONE, 0, &board);
+        let seen =
+            |limit: usize, at| look(&config.limits[limit], who(at), 0, &board).map(|seen| (seen.used, seen.held));
+        let held = reserve(a).unwrap();
+        assert_eq!(
+            (held.held.len(), seen(0, a), seen(1, a), seen(1, a2)),
+            (3, Some((1, 0)), Some((0, 150)), Some((0, 0)))
+        );
+        assert!(!room(a) && !room(a2) && room(b), "only one at a time");
+        let attempt = |at, input| Attempted { at, used: Amounts { input, ..Amounts::default() } };
+        held.settle_attempts(
+            &config.limits,
+            Who { model: "m", ..Who::default() },
+            &[attempt(a, 10), attempt(a2, 20), attempt(b, 70)],
+            0,
+            &board,
+        );
+        assert_eq!([seen(0, a), seen(0, b)], [Some((2, 0)), Some((1, 0))]);
+        assert_eq!([seen(1, a), seen(1, a2), seen(1, b)], [Some((10, 0)), Some((20, 0)), Some((70, 0))]);
+        // One that never went out has been asked for all the same, and used nothing.
+        reserve(b).unwrap().settle_attempts(&config.limits, who(b), &[], 0, &board);
+        assert_eq!([seen(0, b), seen(1, b), seen(2, b)], [Some((2, 0)), Some((70, 0)), Some((0, 0))]);
+        reserve(b).unwrap().take_back(0, &board);
+        assert_eq!((seen(0, b), seen(3, b)), (Some((2, 0)), None));
+    }
+
+    #[test]
+    fn names_that_tokens_bring_are_their_own_and_fill_nothing() {
+        let mut config = config(serde_json::json!([{"requests": 1, "per": "day", "by": ["key"]}]));
+        let board = Board::default();
+        let mut limit = config.limits[0].as_ref().clone();
+        limit.unbounded = true;
+        config.limits = vec![std::rc::Rc::new(limit)];
+        let ask = |name: String, foreign| {
+            let key = Key { name, foreign, ..Key::default() };
+            let who = Who { key: Some(&key), model: "m", ..Who::default() };
+            reserve(config.limits.iter(), who, ONE, false, &nobody_waits, 0, &board).is_ok()
+        };
+        assert!(ask("x".to_owned(), false) && ask("x".to_owned(), true), "a token is no key of that name");
+        assert!(!ask("x".to_owned(), false) && !ask("x".to_owned(), true));
+        let good = (0..20_000).filter(|number: &u32| ask(number.to_string(), true)).count();
+        assert!(good > 16_000, "{good}");
+        assert!(board.count() <= 16_385, "{}", board.count());
+    }
+
+    #[test]
+    fn who_may_wait_is_told_what_for_and_waits_behind_others() {
+        let config =
+            config(serde_json::json!([{"tokens": 200, "per": "hour", "wait": "5s"}, {"requests": 9, "per": "day"}]));
+        let board = Board::default();
+        let who = Who { model: "m", ..Who::default() };
+        let first = ask(&config, "u", 0, &board).unwrap();
+        let turn = ask(&config, "u", 0, &board).unwrap_err().turn.unwrap();
+        assert_eq!((turn.patience(), turn.has_come(0, &board)), (5000, false));
+        first.settle(Amounts::default(), 0, &board);
+        assert!(turn.has_come(0, &board));
+        let behind = |record: &str| record == turn.record;
+        let refused = reserve(config.limits.iter(), who, ONE, false, &behind, 0, &board).unwrap_err();
+        assert_eq!(refused.turn, Some(turn));
+        // What can never fit need not wait.
+        let much = Amounts { input: 300, ..ONE };
+        assert_eq!(reserve(config.limits.iter(), who, much, false, &nobody_waits, 0, &board).unwrap_err().turn, None);
     }
 
     #[test]
