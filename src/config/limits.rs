@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::AuthFile;
 use super::checked::Check;
+use super::shared::{Shared, Slots};
 use super::units::Duration;
 use crate::chance::hash;
 use crate::limits::window::{Per, Window};
@@ -62,6 +63,9 @@ pub struct LimitFile {
     /// How long a request that is past the limit is held until there is room, before it is refused: `5s`, at most `5m`. Default: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Duration>,
+    /// Holds for all Envoys that ask the same `rate_limit_service` together, and not for each by itself. Default false.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A limit in which every rule holds.
@@ -89,6 +93,8 @@ pub struct Limit {
     pub downgrade_to: Option<String>,
     /// How long a request waits for room, in milliseconds.
     pub wait: Option<u64>,
+    /// How a rate limit service knows it, where several Envoys share it.
+    pub shared: Option<Shared>,
 }
 
 /// What a limit stands under.
@@ -168,34 +174,50 @@ impl Check<'_> {
     pub(super) fn limits(&mut self) -> Vec<Rc<Limit>> {
         let file = self.file;
         let mut limits = Vec::new();
+        let mut slots = Slots::default();
         for (index, limit) in file.limits.iter().enumerate() {
-            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All));
+            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All, &mut slots));
         }
         for (number, key) in file.keys.iter().flatten().enumerate() {
             for (index, limit) in key.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("keys[{number}].limits[{index}]"), limit, Of::Key(key.name.clone())));
+                limits.extend(self.limit(
+                    &format!("keys[{number}].limits[{index}]"),
+                    limit,
+                    Of::Key(key.name.clone()),
+                    &mut slots,
+                ));
             }
         }
         for (name, model) in &file.models {
             for (index, limit) in model.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("models.{name}.limits[{index}]"), limit, Of::Model(name.clone())));
+                limits.extend(self.limit(
+                    &format!("models.{name}.limits[{index}]"),
+                    limit,
+                    Of::Model(name.clone()),
+                    &mut slots,
+                ));
             }
         }
         for (name, role) in &file.roles {
             for (index, limit) in role.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("roles.{name}.limits[{index}]"), limit, Of::Role(name.clone())));
+                limits.extend(self.limit(
+                    &format!("roles.{name}.limits[{index}]"),
+                    limit,
+                    Of::Role(name.clone()),
+                    &mut slots,
+                ));
             }
         }
         for (name, provider) in &file.providers {
             for (index, limit) in provider.limits.iter().enumerate() {
                 let path = format!("providers.{name}.limits[{index}]");
-                limits.extend(self.limit(&path, limit, Of::Provider(name.clone())));
+                limits.extend(self.limit(&path, limit, Of::Provider(name.clone()), &mut slots));
             }
         }
         limits.into_iter().map(Rc::new).collect()
     }
 
-    fn limit(&mut self, path: &str, file: &LimitFile, of: Of) -> Option<Limit> {
+    fn limit(&mut self, path: &str, file: &LimitFile, of: Of, slots: &mut Slots) -> Option<Limit> {
         let given: Vec<(Amount, &str, u64)> = [
             (Amount::Requests, "requests", file.requests),
             (Amount::Tokens, "tokens", file.tokens),
@@ -248,7 +270,7 @@ impl Check<'_> {
         };
         let named = |by: &By| matches!(by, By::Key | By::Team | By::Label(_));
         let unbounded = by.contains(&By::User) || by.iter().any(named) && self.file.auth != AuthFile::default();
-        let limit = Limit {
+        let mut limit = Limit {
             id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
             amount,
@@ -260,8 +282,10 @@ impl Check<'_> {
             soft: file.soft,
             downgrade_to: file.downgrade_to.clone(),
             wait: file.wait.map(Duration::as_millis),
+            shared: None,
         };
         self.past(path, &limit);
+        limit.shared = self.shared(path, file, &limit, slots);
         Some(limit)
     }
 

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::record;
+use super::fleet::{self, Fleet};
+use super::record::{self, Used};
 use super::step::{Host, Step};
 use crate::chat::Usage;
 use crate::config::{Amount, Config, Found, Key, Limit};
@@ -24,6 +25,7 @@ pub(super) struct Accounts {
     /// Configuration's name for the model.
     model: String,
     learns: bool,
+    fleet: Fleet,
 }
 
 /// Whether the size of a request matters to some limit.
@@ -38,11 +40,10 @@ impl Accounts {
     /// A limit is spent.
     pub fn reserve(
         config: &Config,
-        found: Found<'_>,
+        (found, past): (Found<'_>, bool),
         key: Option<&Key>,
         document: &Document<'_>,
         estimate: Option<Estimate>,
-        past: bool,
         is_behind: &dyn Fn(&str) -> bool,
         host: &dyn Host,
     ) -> Result<Self, Refused> {
@@ -55,7 +56,8 @@ impl Accounts {
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), model: found.name, at: None };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, is_behind, host.now(), host)?;
-        Ok(Self { reservation, of_target: None, user, estimate, model: found.name.to_owned(), learns })
+        let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
+        Ok(Self { reservation, of_target: None, user, estimate, model: found.name.to_owned(), learns, fleet })
     }
 
     /// Reserves it at the first of the plan's targets that has room, and leaves those out of the plan that have none.
@@ -117,19 +119,40 @@ impl Accounts {
         }
     }
 
+    /// What a rate limit service is to be asked.
+    pub fn ask(&self, step: &mut Step) {
+        self.fleet.ask(step);
+    }
+
+    /// The error, and the limit if it is one, if the answer that comes is the refusal of a rate limit service. Then nothing was used.
+    pub fn refused(&mut self, host: &dyn Host, step: &mut Step) -> Option<(Error, Option<String>)> {
+        let refusal = self.fleet.refusal(host)?;
+        self.fleet.report(&Amounts::default(), host, step);
+        core::mem::take(self).give_up(host);
+        Some(match refusal {
+            fleet::Refusal::Spent(refused) => (self::refusal(&refused), Some(refused.limit)),
+            fleet::Refusal::Away(error) => (error, None),
+        })
+    }
+
+    /// What a rate limit service is to be told of the request that is over.
+    pub fn report(&self, used: &Used, host: &dyn Host, step: &mut Step) {
+        self.fleet.report(&amounts(used), host, step);
+    }
+
     /// The request is over: counts what it used in place of what was reserved for it, and at targets what each attempt did.
     pub fn settle(mut self, config: &Config, request: &record::Record, host: &dyn Host) {
-        let Usage { input, output, .. } = request.used.usage;
+        let used = amounts(&request.used);
         if let Some(reservation) = self.of_target.take() {
             let attempts: Vec<Attempted<'_>> = request.attempts.iter().map(attempted).collect();
             let key = request.asked.key.as_deref();
             let who = Who { key, user: self.user.as_deref(), model: &self.model, at: None };
             reservation.settle_attempts(&config.limits, who, &attempts, host.now(), host);
         }
-        if self.learns && output > 0 && !request.used.estimated {
-            learn(host, &self.model, output);
+        if self.learns && used.output > 0 && !request.used.estimated {
+            learn(host, &self.model, used.output);
         }
-        self.reservation.settle(Amounts { input, output, usd: request.used.cost }, host.now(), host);
+        self.reservation.settle(used, host.now(), host);
     }
 
     /// Soft limits that were passed, by their names.
@@ -138,7 +161,10 @@ impl Accounts {
     }
 
     /// What the client is told of its limits.
-    pub fn describe(&self, step: &mut Step) {
+    pub fn describe(&mut self, host: &dyn Host, step: &mut Step) {
+        if let Some(room) = self.fleet.room(host, step) {
+            self.reservation.tell(room);
+        }
         for room in &self.reservation.room {
             let names = match room.amount {
                 Amount::Requests => {
@@ -165,6 +191,11 @@ fn attempted(attempt: &record::Attempted) -> Attempted<'_> {
     let Usage { input, output, .. } = attempt.usage.unwrap_or_default();
     let at = At { provider: &attempt.tried.provider, target: &attempt.tried.target };
     Attempted { at, used: Amounts { input, output, usd: attempt.cost.unwrap_or(0) } }
+}
+
+/// What limits count of it.
+fn amounts(used: &Used) -> Amounts {
+    Amounts { input: used.usage.input, output: used.usage.output, usd: used.cost }
 }
 
 /// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, access_log, address, auth, extension, local_reply, routes, secrets, wasm};
+use super::{Render, access_log, address, auth, extension, local_reply, routes, secrets, shared, wasm};
 
 /// The listener.
 pub fn listener(render: &Render<'_>) -> Value {
@@ -62,5 +62,8 @@ fn filters(render: &Render<'_>) -> Vec<Value> {
         json!({ "suppress_envoy_headers": true }),
     );
     let tokens = secrets::wants_gcp(render).then(|| secrets::gcp_tokens(render));
-    auth::tokens(render).into_iter().chain([wasm::gateway(render)]).chain(tokens).chain([router]).collect()
+    // What is refused needs no token either.
+    let shared = shared::filters(render);
+    let clients = auth::tokens(render).into_iter();
+    clients.chain([wasm::gateway(render)]).chain(shared).chain(tokens).chain([router]).collect()
 }

@@ -11,6 +11,7 @@ mod listener;
 mod local_reply;
 mod routes;
 pub mod secrets;
+mod shared;
 mod wasm;
 mod yaml;
 
@@ -103,13 +104,14 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's clusters, in the order of their names, and where tokens and issuers' keys come from.
+    /// Every provider's clusters, in the order of their names, where tokens and issuers' keys come from, and who counts what is shared.
     pub fn clusters(&self) -> Vec<Value> {
         let providers = || self.config.providers.values();
         let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
         let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
         let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
-        nowhere.into_iter().chain(clusters).chain(metadata).chain(auth::clusters(self)).collect()
+        let others = metadata.into_iter().chain(auth::clusters(self)).chain(shared::cluster(self));
+        nowhere.into_iter().chain(clusters).chain(others).collect()
     }
 
     fn admin(&self) -> Value {
