@@ -25,4 +25,5 @@ pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;
 pub mod splice;
+pub mod time_zone;
 pub mod tokens;

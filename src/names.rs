@@ -35,6 +35,18 @@ pub const GCP_TOKEN_KEY: &str = "token";
 /// The property that is that token, its path joined as the host has it.
 pub const GCP_TOKEN: &str = "metadata\0filter_metadata\0envoy.filters.http.gcp_authn\0token";
 
+/// The property that has the claims of a token that Envoy has verified, of the issuer with that number, its path joined as
+/// the host has it. The number is the key in the metadata of Envoy's `jwt_authn`, which clients cannot write.
+pub fn token(issuer: usize) -> String {
+    format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{issuer}")
+}
+/// The properties that are of a client's certificate: the first URI and DNS name among its alternative names, its subject.
+pub const CERTIFICATE_URI: &str = "connection\0uri_san_peer_certificate";
+/// See [`CERTIFICATE_URI`].
+pub const CERTIFICATE_DNS: &str = "connection\0dns_san_peer_certificate";
+/// See [`CERTIFICATE_URI`].
+pub const CERTIFICATE_SUBJECT: &str = "connection\0subject_peer_certificate";
+
 /// Begins the name of [`credential`].
 pub const CREDENTIAL_PREFIX: &str = "x-gateway-credential-";
 /// The request header in which Envoy tells the module the credential of `provider`, out of a file. It never leaves Envoy. Each provider

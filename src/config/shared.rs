@@ -13,6 +13,7 @@ use super::limits::{Amount, Limit, LimitFile, Of};
 use super::units::Duration;
 use crate::limits::window::{Per, Window};
 use crate::names;
+use crate::time_zone::TimeZone;
 
 /// The service that all Envoys ask about limits which are `shared`. It speaks Envoy's rate limit protocol, version 3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +106,8 @@ impl Slots {
         let apart = |slot: &Slot| match of {
             Of::All => false,
             Of::Key(_) => slot.of.iter().all(|other| matches!(other, Of::Key(_)) && other != of),
+            Of::Role(_) => slot.of.iter().all(|other| matches!(other, Of::Role(_)) && other != of),
+            Of::Provider(_) => false,
             Of::Model(_) => slot.of.iter().all(|other| matches!(other, Of::Model(_)) && other != of),
         };
         let found = self.slots.iter().position(|slot| slot.quota == quota && apart(slot));
@@ -151,14 +154,18 @@ impl Check<'_> {
                 "there is no service to share it by: write `rate_limit_service: { url: http://HOST:PORT }` at the top",
             );
         }
-        let Window::Calendar { per, offset: 0 } = limit.window else {
+        let Window::Calendar { per, zone: TimeZone::UTC } = limit.window else {
             let message =
                 "the service counts `per: second`, `minute`, `hour`, `day` or `month`, in UTC; leave it out for others";
             self.mistake(format!("{path}.shared"), message);
             return None;
         };
-        if limit.soft || limit.downgrade_to.is_some() {
-            let message = "the service only refuses: leave it out, or `soft` and `downgrade_to`";
+        if limit.is_of_targets() {
+            let message = "the service is asked before it is known where a request goes: leave it out for limits of providers and targets";
+            self.mistake(format!("{path}.shared"), message);
+        }
+        if limit.soft || limit.wait.is_some() || limit.downgrade_to.is_some() {
+            let message = "the service only refuses: leave it out, or `soft`, `wait` and `downgrade_to`";
             self.mistake(format!("{path}.shared"), message);
         }
         let mut unit = if limit.amount == Amount::Usd { MICRO } else { 1 };

@@ -88,6 +88,7 @@ impl Fleet {
             wait: told.map_or(1000, |told| told.reset),
             hopeless: false,
             downgrade_to: None,
+            turn: None,
         }
     }
 

@@ -50,6 +50,8 @@ pub enum Flow {
     Continue,
     /// Keep it, and come back with more.
     Hold,
+    /// Keep it, and come back with [`Machine::request_waits`] every now and then.
+    Wait,
     /// Answer the client.
     Reply(Reply),
 }
@@ -95,6 +97,11 @@ pub trait Machine {
 
     /// What [`Self::wants_request`] asked for.
     fn request_body(&mut self, _host: &dyn Host, _body: &[u8]) -> Step {
+        Step::go()
+    }
+
+    /// The request still waits; `body` reads it.
+    fn request_waits(&mut self, _host: &dyn Host, _body: &dyn Fn() -> Vec<u8>) -> Step {
         Step::go()
     }
 

@@ -38,16 +38,22 @@ fn account(limit: &Limit, who: Who<'_>) -> String {
         Of::All => "all".to_owned(),
         Of::Key(name) => format!("key={}", told(name)),
         Of::Model(name) => format!("model={}", told(name)),
+        Of::Role(name) => format!("role={}", told(name)),
+        Of::Provider(name) => format!("provider={}", told(name)),
     };
     for by in &limit.by {
         let value = value(by, who).unwrap_or_default();
         let (name, value) = match by {
+            // No key's name has this before it.
+            By::Key if who.key.is_some_and(|key| key.foreign) => ("key", format!("~{}", told(value))),
             By::Key => ("key", told(value)),
             By::Team => ("team", told(value)),
             By::Label(name) => (name.as_str(), told(value)),
             // Clients make users up, and may name people: the service keeps no names of theirs.
             By::User => ("user", hashed(value)),
             By::Model => ("model", told(value)),
+            By::Provider => ("provider", told(value)),
+            By::Target => ("target", told(value)),
         };
         account.push_str(&format!(" {}={value}", told(name)));
     }

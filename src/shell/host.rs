@@ -50,7 +50,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.reroute {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
     }
-    if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+    if step.flow == Flow::Continue { Action::Continue } else { Action::Pause }
 }
 
 /// The same at the end of all: what is said, counted, and there for the access log.

@@ -169,17 +169,21 @@ impl Gateway {
 
     /// The same, with more in its environment.
     pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
+        // Without a key, which it may ask for.
+        Self::start_when(config, variables, |address| {
+            let answer = ureq::get(&format!("http://{address}/v1/models")).call();
+            matches!(answer, Ok(_) | Err(ureq::Error::StatusCode(401)))
+        })
+    }
+
+    /// The same; it serves once `ready` at its address.
+    pub fn start_when(config: &str, variables: &[(&str, &str)], ready: impl Fn(&str) -> bool) -> Self {
         let folder = Folder::new();
         let file = folder.0.join("gateway.yaml");
         let (address, admin) = (free_address(), free_address());
         std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
         let mut process = Process::start_with(&["run", file.to_str().unwrap()], variables);
-        let url = format!("http://{address}/v1/models");
-        // Without a key, which it may ask for.
-        process.wait_for("the gateway to serve", |_| match ureq::get(&url).call() {
-            Ok(_) | Err(ureq::Error::StatusCode(401)) => Some(()),
-            Err(_) => None,
-        });
+        process.wait_for("the gateway to serve", |_| ready(&address).then_some(()));
         Self { process, address, admin, file, _folder: folder }
     }
 

@@ -54,6 +54,23 @@ pub fn no_servers() -> Value {
     })
 }
 
+/// A cluster of one server that is no provider, by this name.
+pub fn server(render: &Render<'_>, name: &str, url: &BaseUrl) -> Value {
+    let servers = core::slice::from_ref(url);
+    let (how, discovery) = discovery(servers);
+    let mut cluster = json!({
+        "name": name,
+        how: discovery,
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint(url)] }] },
+        "typed_extension_protocol_options": options(protocol(servers), None),
+    });
+    if let (Value::Object(members), true) = (&mut cluster, url.tls) {
+        members.insert("transport_socket".to_owned(), tls(render, servers));
+    }
+    cluster
+}
+
 /// A cluster of the servers of `provider`, by this name.
 fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
     let options = options(protocol(&provider.servers), filters);
