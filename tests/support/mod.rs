@@ -247,7 +247,8 @@ impl Drop for Folder {
     }
 }
 
-fn free_address() -> String {
+/// Where nobody listens.
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }

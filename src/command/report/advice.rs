@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model_gateway::chat::Usage;
+use model_gateway::chat::{ServiceTier, Usage};
 
 use super::line::Request;
 use super::money::{Money, grouped};
 use super::prices::Prices;
-use super::sums::{Known, Sums, add_usage};
+use super::sums::{Known, Sums};
 
 /// A model to be held against another.
 pub struct Instead {
@@ -117,7 +117,8 @@ impl Gathered {
         if let Some(instead) = instead.filter(|instead| instead.is_about(request)) {
             let provider = instead.provider.as_deref().unwrap_or(&line.provider.0);
             let priced = known.find(provider, &instead.model);
-            let other = priced.and_then(|priced| priced.cost(&sums.usage, "", request.time));
+            let usage = Usage { tier: ServiceTier::Standard, ..sums.usage };
+            let other = priced.and_then(|priced| priced.cost(&usage, request.time));
             match other.filter(|_| request.cost.is_some() && sums.unpriced == 0) {
                 Some(other) => {
                     self.instead.requests += 1;
@@ -185,7 +186,7 @@ impl Target {
         if sums.usage.input <= SHORT && request.cost.is_some() && sums.unpriced == 0 {
             self.short += 1;
             self.short_cost += sums.cost;
-            add_usage(&mut self.short_usage, &sums.usage);
+            self.short_usage.add(&sums.usage);
         }
         if sums.usage.input >= CACHEABLE {
             self.long += 1;
@@ -197,7 +198,7 @@ impl Target {
     fn merge(&mut self, other: &Self) {
         self.short += other.short;
         self.short_cost += other.short_cost;
-        add_usage(&mut self.short_usage, &other.short_usage);
+        self.short_usage.add(&other.short_usage);
         self.long += other.long;
         self.long_input += other.long_input;
         self.long_cached += other.long_cached;

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use model_gateway::calendar;
-use model_gateway::chat::Usage;
-use model_gateway::dialect::Operation;
+use model_gateway::chat::{ServiceTier, Usage};
 use model_gateway::exchange::ENDPOINTS;
 use model_gateway::price::read_pico_usd;
 use serde::{Deserialize, Deserializer, de};
@@ -103,9 +102,8 @@ pub struct Line<'l> {
     estimated: Text<'l>,
     #[serde(borrow)]
     unpriced: Text<'l>,
-    /// How the provider served it, by its own word.
     #[serde(borrow)]
-    pub service_tier: Text<'l>,
+    service_tier: Text<'l>,
     #[serde(borrow)]
     labels: Labels<'l>,
 }
@@ -118,7 +116,7 @@ impl Request<'_> {
 
     /// Whether it was for an answer in words.
     pub fn says(&self) -> bool {
-        matches!(self.operation, "chat" | "completions")
+        matches!(self.operation, "chat" | "text_completion")
     }
 }
 
@@ -140,7 +138,7 @@ impl<'l> Line<'l> {
         Read::Request(Box::new(Request {
             time,
             outcome: self.outcome(),
-            operation: name(operation),
+            operation: operation.name(),
             usage,
             cost,
             attempts,
@@ -159,6 +157,7 @@ impl<'l> Line<'l> {
             output: number(&self.output_tokens)?,
             reasoning: number(&self.reasoning_tokens)?,
             output_audio: number(&self.audio_output_tokens)?,
+            tier: ServiceTier::named(&self.service_tier.0),
         };
         let cost = match &*self.cost_usd.0 {
             "" => None,
@@ -230,15 +229,6 @@ impl<'l> Line<'l> {
 const OUTCOMES: &[&str] = &["ok", "error", "broken", "client_left", "refused"];
 /// Envoy's word for a client that left: <https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage>
 const CLIENT_LEFT: &str = "DC";
-
-fn name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Chat => "chat",
-        Operation::Completions => "completions",
-        Operation::Embeddings => "embeddings",
-        Operation::Moderations => "moderations",
-    }
-}
 
 /// Nothing is 0.
 fn number(text: &Text<'_>) -> Option<u64> {

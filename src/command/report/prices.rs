@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model_gateway::chat::Usage;
-use model_gateway::price::{self, Cost, Price, ServiceTier};
+use model_gateway::price::{self, Cost, Price};
 use model_gateway::providers::{self, KINDS};
 
 use super::money::Money;
@@ -71,9 +71,9 @@ impl Prices {
 }
 
 impl Priced {
-    /// What the usage costs, if that is known: at a service tier, by the provider's own word, and a time in milliseconds since 1970.
-    pub fn cost(&self, usage: &Usage, tier: &str, time: u64) -> Option<Money> {
-        let tier = ServiceTier::reported(self.kind, tier);
+    /// What the usage costs, if that is known, at a time in milliseconds since 1970.
+    pub fn cost(&self, usage: &Usage, time: u64) -> Option<Money> {
+        let tier = usage.tier.charged(self.kind);
         Cost::of(Some(&self.price), usage, tier, time / 1000).known().map(Money::from)
     }
 
@@ -93,7 +93,7 @@ impl Priced {
             (one_out(Usage { reasoning: 1, ..none() }), usage.reasoning),
         ];
         let costs = parts.iter().filter(|(_, tokens)| *tokens > 0);
-        costs.map(|(one, tokens)| Some(Money::for_tokens(self.cost(one, "", time)?, *tokens))).sum()
+        costs.map(|(one, tokens)| Some(Money::for_tokens(self.cost(one, time)?, *tokens))).sum()
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
             [("openai", "gpt-4o"), ("gemini", "gemini-2.5-pro"), ("anthropic", "claude-sonnet-4-5")]
         {
             let priced = prices.find(provider, model).unwrap();
-            let each = priced.cost(&one, "", 0).unwrap();
+            let each = priced.cost(&one, 0).unwrap();
             let sum = std::iter::repeat_n(each, 1000).sum();
             assert_eq!(priced.cost_of_small(&many, 0), Some(sum), "{model}");
         }

@@ -90,7 +90,7 @@ impl Sums {
     /// What reading and writing caches made of the cost: saved, and spent.
     fn caching(&self, request: &Request<'_>, known: &mut Known<'_>) -> Option<(Money, Money)> {
         let priced = known.find(&request.line.provider.0, &request.line.target_model.0)?;
-        let cost = |usage: &Usage| priced.cost(usage, &request.line.service_tier.0, request.time);
+        let cost = |usage: &Usage| priced.cost(usage, request.time);
         let not_written = Usage { cache_write: 0, cache_write_1h: 0, ..self.usage };
         let neither = cost(&Usage { cached: 0, ..not_written })?;
         let (read, written) = (cost(&not_written)?, cost(&Usage { cached: 0, ..self.usage })?);
@@ -111,27 +111,10 @@ impl AddAssign<&Self> for Sums {
         for (count, more) in counts {
             *count = count.saturating_add(more);
         }
-        add_usage(&mut self.usage, &other.usage);
+        self.usage.add(&other.usage);
         self.cost += other.cost;
         self.cost_estimated += other.cost_estimated;
         self.saved += other.saved;
         self.written += other.written;
-    }
-}
-
-/// All parts of a usage added to another's.
-pub fn add_usage(usage: &mut Usage, more: &Usage) {
-    let parts = [
-        (&mut usage.input, more.input),
-        (&mut usage.cached, more.cached),
-        (&mut usage.cache_write, more.cache_write),
-        (&mut usage.cache_write_1h, more.cache_write_1h),
-        (&mut usage.input_audio, more.input_audio),
-        (&mut usage.output, more.output),
-        (&mut usage.reasoning, more.reasoning),
-        (&mut usage.output_audio, more.output_audio),
-    ];
-    for (part, more) in parts {
-        *part = part.saturating_add(more);
     }
 }
