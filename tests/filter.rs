@@ -165,6 +165,23 @@ fn header_values_need_not_be_text() {
 }
 
 #[test]
+fn requests_are_counted_and_each_statistic_is_defined_once() {
+    let Some(mut wasm) = wasm() else { return };
+    for _ in 0..3 {
+        let script = Script::chat("o-a", false, false).answered([Kind::OpenAi.good(false)]);
+        assert_eq!(run(&mut wasm, &script).status, 200);
+    }
+    let count = |part: &str| {
+        let found = wasm.statistics().iter().filter(|(name, _)| name.contains(part));
+        found.map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!(count("model_gateway_requests_total;gen_ai_request_model=o-a;"), 3, "{:?}", wasm.statistics());
+    assert_eq!(count("gen_ai_token_type=input"), 27);
+    assert_eq!(count("gen_ai_token_type=output"), 9);
+    assert_eq!(count("gen_ai_server_request_duration_milliseconds"), 3);
+}
+
+#[test]
 fn a_request_may_end_with_trailers() {
     let Some(mut wasm) = wasm() else { return };
     for root in ["gateway", "single"] {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use support::load::{Ask, Client};
+use support::scrape::{scrape, sum};
 use support::{Gateway, Mock, poll};
 
 const CLIENTS: usize = 64;
@@ -137,7 +138,7 @@ fn every_request_is_settled_whatever_becomes_of_it() {
     let requests: u64 = std::env::var("LIMITS_REQUESTS").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
     let mock = Mock::start();
     let log = std::env::temp_dir().join(format!("model-gateway-limits-{}.log", std::process::id()));
-    let limits = "{ requests: 1000000, per: month }, { tokens: 100000000, per: month }, { input_tokens: 100000000, per: month }, { usd: 100000, per: month }, { concurrent: 100 }";
+    let limits = "{ requests: 1000000, per: month }, { tokens: 100000000, per: month }, { input_tokens: 100000000, per: month }, { output_tokens: 100000000, per: month }, { usd: 100000, per: month }, { concurrent: 100 }";
     let gateway = Gateway::start(&config(&mock, log.to_str().unwrap(), limits));
     let (runtime, next) = (runtime(), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
@@ -185,45 +186,152 @@ fn every_request_is_settled_whatever_becomes_of_it() {
     let _ = std::fs::remove_file(&log);
     assert_eq!(lines.len() as u64, requests);
 
-    let number = |line: &Value, name: &str| match &line[name] {
-        Value::String(text) => text.parse::<f64>().unwrap(),
-        value => value.as_f64().unwrap_or(0.0),
-    };
-    let sum = |name: &str| lines.iter().map(|line| number(line, name)).sum::<f64>();
-    let (input, output) = (sum("input_tokens"), sum("output_tokens"));
-    // In 10⁻¹² USD: sums of decimals in binary are not exact.
-    let cost: u64 = lines.iter().map(|line| (number(line, "cost_usd") * 1e12).round() as u64).sum();
-    let accounts = accounts(&gateway);
-    println!("{accounts:#?}");
-    let used = |name: &str| accounts[name];
-    assert_eq!(used("1000000 requests per month"), (requests as f64, 0.0));
-    assert_eq!(used("100 requests at a time"), (0.0, 0.0));
-    assert_eq!(used("100000000 tokens per month"), (input + output, 0.0));
-    assert_eq!(used("100000000 input tokens per month"), (input, 0.0));
-    let (usd, held) = used("100000 USD per month");
-    assert_eq!(((usd * 1e12).round() as u64, held), (cost, 0.0));
-
-    // Line by line, what was measured is what the provider says that it told.
     let rows = mock.rows();
-    let mut told: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for row in &rows {
-        let entry = told.entry(row["request_id"].as_str().unwrap_or_default()).or_default();
-        entry.0 += row["usage"]["input_tokens"].as_f64().unwrap_or(0.0);
-        entry.1 += row["usage"]["output_tokens"].as_f64().unwrap_or(0.0);
+    let metrics = poll("a count of every request", || {
+        let samples = scrape(&gateway);
+        (sum(&samples, "model_gateway_requests_total", |_| true) >= requests).then_some(samples)
+    });
+    let ids: BTreeMap<&str, &Value> = lines.iter().map(|line| (line["request_id"].as_str().unwrap(), line)).collect();
+    let is_estimated = |line: &Value| line["estimated"] == "true" || line["estimated"] == true;
+    let estimated = lines.iter().filter(|line| is_estimated(line)).count() as u64;
+    // What the mock has told of requests of which all was told.
+    let told = |amount: &dyn Fn(&Value) -> u64| {
+        let known = |row: &&Value| ids.get(row["request_id"].as_str().unwrap()).is_some_and(|line| !is_estimated(line));
+        rows.iter().filter(known).map(amount).sum::<u64>()
+    };
+    let logged = |name: &'static str, wanted: &dyn Fn(&Value) -> bool| {
+        lines.iter().filter(|line| wanted(line)).map(|line| logged(line, name)).sum::<u64>()
+    };
+    let counted = |name: &str, kind: &str, estimated: &str| {
+        sum(&metrics, name, |it| it.label("gen_ai_token_type") == kind && it.label("estimated") == estimated)
+    };
+    let accounts = accounts(&gateway);
+    let account = |name: &str| accounts[name].0;
+    let (input, output) = (account("100000000 input tokens per month"), account("100000000 output tokens per month"));
+    let usd = (account("100000 USD per month") * 1e12).round() as u64;
+    const TOKENS: &str = "gen_ai_client_token_usage_total";
+    const COST: &str = "model_gateway_cost_pico_usd_total";
+    let mut table = Table::default();
+    table.row(
+        "requests",
+        [sum(&metrics, "model_gateway_requests_total", |_| true), lines.len() as u64],
+        Some(account("1000000 requests per month") as u64),
+        None,
+    );
+    let attempts = sum(&metrics, "model_gateway_attempts_total", |_| true);
+    table.row("attempts", [attempts, logged("attempts", &|_| true)], None, Some(rows.len() as u64));
+    for (what, name, kind, metric, account, ledger) in [
+        (
+            "input tokens",
+            "input_tokens",
+            "input",
+            TOKENS,
+            input as u64,
+            &(|row: &Value| tokens(row, "input_tokens")) as &dyn Fn(&Value) -> u64,
+        ),
+        ("output tokens", "output_tokens", "output", TOKENS, output as u64, &|row: &Value| {
+            tokens(row, "output_tokens")
+        }),
+        ("10⁻¹² USD", "cost_usd", "", COST, usd, &cost),
+    ] {
+        let (known, not) = (counted(metric, kind, ""), counted(metric, kind, "true"));
+        let guessed = logged(name, &is_estimated);
+        table.row(
+            &format!("{what}, told"),
+            [known, logged(name, &|line| !is_estimated(line))],
+            Some(account - guessed),
+            Some(told(ledger)),
+        );
+        table.row(&format!("{what}, estimated"), [not, guessed], Some(account - known), None);
+        table.row(
+            &format!("{what}, all"),
+            [known + not, logged(name, &|_| true)],
+            Some(account),
+            Some(told(ledger) + guessed),
+        );
     }
-    let mut estimated = 0;
-    for line in &lines {
-        let id = line["request_id"].as_str().unwrap();
-        if line["estimated"] == "true" || line["estimated"] == true {
-            estimated += 1;
-        } else if line["status"] == 200 {
-            let logged = (number(line, "input_tokens"), number(line, "output_tokens"));
-            assert_eq!(logged, told.get(id).copied().unwrap_or_default(), "{line}\n{:?}", mock.requests(id));
-        }
+    for (what, name, kind) in
+        [("cached tokens", "cached_tokens", "cached"), ("reasoning tokens", "reasoning_tokens", "reasoning")]
+    {
+        let details = counted("model_gateway_token_details_total", kind, "");
+        table.row(what, [details, logged(name, &|_| true)], None, Some(told(&|row| tokens(row, name))));
     }
-    println!("{requests} requests, {} at the providers, {estimated} estimated, {input} + {output} tokens", rows.len());
+    print!("{table}");
+    assert_eq!(table.differences(), 0);
+    assert!(accounts.values().all(|(_, held)| *held == 0.0), "{accounts:#?}");
+    assert_eq!(account("100 requests at a time"), 0.0);
+    assert_eq!(account("100000000 tokens per month"), input + output);
+    let outcomes = ["ok", "error", "broken", "client_left", "refused"].map(|outcome| {
+        let metric = sum(&metrics, "model_gateway_requests_total", |it| it.label("outcome") == outcome);
+        let log = lines.iter().filter(|line| line["outcome"] == outcome).count() as u64;
+        assert_eq!(metric, log, "{outcome}");
+        (outcome, log)
+    });
+    println!("{outcomes:?}");
+    assert!(outcomes[..4].iter().all(|(_, count)| *count > 0));
+    println!("{requests} requests, {} at the providers, {estimated} estimated", rows.len());
     assert!(estimated > 0 && estimated < requests / 2, "{estimated}");
     gateway.assert_sound();
+}
+
+/// A number in a line of the log; of USD, in 10⁻¹².
+fn logged(line: &Value, name: &str) -> u64 {
+    let text = match &line[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => return 0,
+        value => value.to_string(),
+    };
+    if name != "cost_usd" {
+        return text.parse().unwrap();
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}{fraction:0<12}").parse().unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A number of tokens in a row of the mock's ledger.
+fn tokens(row: &Value, name: &str) -> u64 {
+    row["usage"][name].as_u64().unwrap_or(0)
+}
+
+/// What a row's tokens cost at the public prices, in 10⁻¹² USD.
+fn cost(row: &Value) -> u64 {
+    let [input, cached, written, output] = match row["site"].as_str() {
+        Some("openai") => [2_500_000, 1_250_000, 0, 10_000_000],
+        _ => [3_000_000, 300_000, 3_750_000, 15_000_000],
+    };
+    let (read, wrote) = (tokens(row, "cached_tokens"), tokens(row, "cache_write_tokens"));
+    let plain = tokens(row, "input_tokens") - read - wrote;
+    plain * input + read * cached + wrote * written + tokens(row, "output_tokens") * output
+}
+
+/// What four accounts of the same say.
+#[derive(Default)]
+struct Table(Vec<(String, [Option<u64>; 4])>);
+
+impl Table {
+    fn row(&mut self, what: &str, [metrics, log]: [u64; 2], limits: Option<u64>, mock: Option<u64>) {
+        self.0.push((what.to_owned(), [Some(metrics), Some(log), limits, mock]));
+    }
+
+    /// In how many rows they are not all the same.
+    fn differences(&self) -> usize {
+        let differs = |columns: &[Option<u64>; 4]| columns.iter().flatten().any(|value| Some(*value) != columns[0]);
+        self.0.iter().filter(|(_, columns)| differs(columns)).count()
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:26} {:>18} {:>18} {:>18} {:>18}", "", "metrics", "log", "limits", "mock")?;
+        for (what, columns) in &self.0 {
+            write!(f, "{what:26}")?;
+            for value in columns {
+                write!(f, " {:>18}", value.map_or("-".to_owned(), |value| value.to_string()))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "differences: {}", self.differences())
+    }
 }
 
 #[test]

@@ -93,3 +93,17 @@ fn the_schema_names_every_kind_and_no_other() {
     let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
     assert_eq!(kinds, KINDS.iter().map(|kind| kind.name()).collect::<Vec<_>>());
 }
+
+#[test]
+fn the_readme_has_every_metric_and_every_field_of_the_log() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for metric in model_gateway::metrics::METRICS {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{}`", label.name())).collect();
+        let row = format!("| `{}` | {} | {} |", metric.name, labels.join(", "), metric.help);
+        assert!(readme.contains(&row), "not in README: {row}");
+    }
+    for field in model_gateway::names::log::ALL {
+        let field = field.strip_prefix("gateway.").unwrap();
+        assert!(readme.contains(&format!("`{field}`")), "not in README: {field}");
+    }
+}

@@ -29,6 +29,8 @@ pub struct Config {
     pub workers: Option<u32>,
     /// Where the access log goes.
     pub log: Log,
+    /// Whether metrics are counted.
+    pub metrics: bool,
     /// Largest request body, in bytes.
     pub body_limit: u64,
     /// Longest silence in the middle of an answer.
@@ -168,6 +170,7 @@ impl Check<'_> {
             admin,
             workers: file.workers,
             log,
+            metrics: file.metrics.unwrap_or(true),
             body_limit: body_limit.0,
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),

@@ -31,6 +31,9 @@ pub struct File {
     /// Where the access log goes: `stdout`, `off`, or a path. Default `stdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// Whether the module counts requests, tokens and costs in Envoy's statistics. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<bool>,
     /// Largest request body. Default `32MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<Bytes>,

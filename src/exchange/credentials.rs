@@ -2,6 +2,7 @@
 //!
 //! Values are never printed; logs have names.
 
+use super::metrics::cooldown;
 use super::step::{Host, Notice, Step};
 use super::verdict;
 use crate::config::{ApiKey, Mistake, Provider, SecretRef};
@@ -131,6 +132,7 @@ impl Credentials {
         if keys.refused(number, now, cause, retry_after, &hop.breaker, host) {
             let what = format!("the key {} of {}", keys.name(number), self.provider);
             step.notice(verdict::left_alone(&what, cause));
+            step.metrics.push(cooldown(&self.provider, format!("key {}", keys.name(number)), cause));
         }
         let mut spent = hop.spent.clone();
         spent.push(number);
@@ -151,6 +153,7 @@ impl Credentials {
             let (name, provider) = (keys.name(number), &self.provider);
             let told = format!("the key {name} of {provider} is left alone for {wait} ms: its limit is reached");
             step.notice(Notice::Info(told));
+            step.metrics.push(cooldown(provider, format!("key {name}"), Cause::RateLimited));
         }
     }
 

@@ -7,6 +7,7 @@ use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
 use super::log;
+use super::metrics::updates;
 use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
@@ -123,6 +124,7 @@ impl Machine for Gateway {
         let record = Record::new(&self.config, *asked, tried, cut, host.now());
         accounts.settle(&record.used, host);
         step.properties = log::properties(&record);
+        step.metrics.extend(updates(&record));
         step
     }
 }
@@ -256,7 +258,7 @@ impl Gateway {
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
-        let id = self.ledger.open();
+        let id = self.ledger.open(config.clone());
         let plan = Plan { id, ..plan };
         asked.rule = rule.map(|rule| rule.name.clone());
         if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
@@ -440,6 +442,11 @@ fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
         Unfit::Operation => {
             let message = format!("The model '{model}' has no target that can be asked for {}.", operation.path());
             Error::bad_request(message, "model")
+        }
+        Unfit::Price => {
+            let message =
+                format!("Nobody knows what the model '{model}' costs here, and such models are not to be asked.");
+            Error::new(Cause::Forbidden, message)
         }
         Unfit::Lacks("context") => {
             let message = format!("The prompt is longer than any target of the model '{model}' takes.");

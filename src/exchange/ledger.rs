@@ -6,17 +6,29 @@
 
 use core::cell::{Cell, RefCell};
 
+use std::rc::Rc;
+
 use hashbrown::HashMap;
 
+use super::record::{Used, attempts, tariff};
 use crate::chat::Usage;
+use crate::config::Config;
 use crate::error::Cause;
+use crate::price::Tariff;
 use crate::route::Hop;
 
 /// Requests under way.
 #[derive(Debug, Default)]
 pub struct Ledger {
     last: Cell<u64>,
-    open: RefCell<HashMap<u64, Vec<Tried>>>,
+    open: RefCell<HashMap<u64, Open>>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Open {
+    config: Rc<Config>,
+    tried: Vec<Tried>,
 }
 
 /// What is known of one attempt.
@@ -58,34 +70,44 @@ impl Tried {
 
 impl Ledger {
     /// A request begins; the number is by what its attempts find it.
-    pub(super) fn open(&self) -> u64 {
+    pub(super) fn open(&self, config: Rc<Config>) -> u64 {
         self.last.set(self.last.get().wrapping_add(1));
-        self.open.borrow_mut().insert(self.last.get(), Vec::new());
+        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new() });
         self.last.get()
     }
 
     /// An attempt begins.
     pub(super) fn begin(&self, request: u64, tried: Tried) {
-        if let Some(all) = self.open.borrow_mut().get_mut(&request) {
-            all.push(tried);
+        if let Some(open) = self.open.borrow_mut().get_mut(&request) {
+            open.tried.push(tried);
         }
     }
 
     /// Something is known of the attempt that began last.
     pub(super) fn note(&self, request: u64, note: impl FnOnce(&mut Tried)) {
-        if let Some(tried) = self.open.borrow_mut().get_mut(&request).and_then(|all| all.last_mut()) {
+        if let Some(tried) = self.open.borrow_mut().get_mut(&request).and_then(|open| open.tried.last_mut()) {
             note(tried);
         }
     }
 
+    /// What tokens of the attempt that began last cost; `None`: an attempt before it cost nobody knows what.
+    pub(super) fn tariff(&self, request: u64, now: u64) -> Option<Tariff> {
+        let open = self.open.borrow();
+        let Open { config, tried } = open.get(&request)?;
+        let (last, before) = tried.split_last()?;
+        let before =
+            if before.is_empty() { Used::default() } else { Used::of(&attempts(config, before.to_vec(), 0, now)) };
+        (!before.unpriced).then(|| Tariff { before: before.cost, ..tariff(config, last, now) })
+    }
+
     /// What is there by now.
     pub(super) fn read(&self, request: u64) -> Vec<Tried> {
-        self.open.borrow().get(&request).cloned().unwrap_or_default()
+        self.open.borrow().get(&request).map(|open| open.tried.clone()).unwrap_or_default()
     }
 
     /// The request is over.
     pub(super) fn close(&self, request: u64) -> Vec<Tried> {
-        self.open.borrow_mut().remove(&request).unwrap_or_default()
+        self.open.borrow_mut().remove(&request).map(|open| open.tried).unwrap_or_default()
     }
 
     /// How many requests are under way.

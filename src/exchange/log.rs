@@ -94,3 +94,59 @@ fn cut(text: &str) -> &str {
     }
     text.get(..most).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, properties};
+    use crate::chat::{ServiceTier, Usage};
+    use crate::config::Config;
+    use crate::error::Cause;
+    use crate::exchange::{Asked, Record, Tried};
+
+    #[test]
+    fn a_line_tells_every_attempt_and_what_all_of_them_used() {
+        let file = serde_json::json!({
+            "providers": {"a": {"kind": "openai"}, "b": {"kind": "anthropic"}},
+            "models": {"m": {"targets": [{"provider": "a", "model": "x", "price": {"input": 2, "output": 10}}]}},
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+        let first = Tried {
+            target: "a/x".into(),
+            provider: "a".into(),
+            began: 1000,
+            ended: Some((1512, Err(Cause::Timeout))),
+            ..Tried::default()
+        };
+        let usage = Usage { input: 9, cached: 4, cache_write_1h: 2, output: 3, ..Usage::default() };
+        let last = Tried {
+            target: "b/y".into(),
+            provider: "b".into(),
+            model: "nobody's".into(),
+            began: 1512,
+            first: Some(1700),
+            ended: Some((1813, Ok(()))),
+            usage: Some(Usage { tier: ServiceTier::Flex, ..usage }),
+            dropped: vec!["seed".into(), "messages[].name".into()],
+            ..Tried::default()
+        };
+        let asked =
+            Asked { began: 990, stream: true, model: "m".into(), passed: vec!["soft".into()], ..Asked::default() };
+        let record = Record::new(&config, asked, vec![first, last], None, 1900);
+        let fields = properties(&record);
+        let line: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.trim_start_matches("gateway."), String::from_utf8_lossy(value)))
+            .collect();
+        let expected = "stream=true|outcome=ok|model=m|limit=soft|provider=b|target_model=nobody's|attempts=2|\
+            attempt_log=a:timeout:512ms b:ok:301ms|dropped=seed, messages[].name|first_token_ms=710|input_tokens=9|\
+            output_tokens=3|cached_tokens=4|cache_write_tokens=2|cache_write_1h_tokens=2|service_tier=flex|unpriced=true";
+        assert_eq!(line.join("|"), expected);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        assert_eq!(cut(&"\u{1f980}".repeat(300)).len(), 1024);
+        assert_eq!(cut(&format!("a{}", "\u{1f980}".repeat(300))).len(), 1021);
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -17,6 +17,7 @@ mod gateway;
 mod headers;
 mod ledger;
 mod log;
+mod metrics;
 mod rate_limit;
 mod record;
 mod relay;

@@ -4,11 +4,11 @@
 use std::rc::Rc;
 
 use super::ledger::Tried;
-use crate::chat::{ServiceTier, Usage};
+use crate::chat::Usage;
 use crate::config::{Config, Key};
 use crate::dialect::Operation;
 use crate::error::Cause;
-use crate::price::{self, Cost, UnknownPrice};
+use crate::price::{self, Price, Tariff, UnknownPrice};
 
 /// What the gateway position itself knows of a request.
 #[derive(Debug, Clone, Default)]
@@ -201,27 +201,25 @@ pub(super) fn attempts(config: &Config, tried: Vec<Tried>, prompt: u64, now: u64
             None if tried.said > 0 => (Some(Usage { input: prompt, output: tried.said, ..Usage::default() }), true),
             None => (None, false),
         };
-        let cost = usage.and_then(|usage| cost(config, &tried, &usage, now));
+        let cost = usage.and_then(|usage| tariff(config, &tried, now).cost(&usage));
         let (ended, result) = tried.ended.map_or((now, None), |(at, result)| (at, Some(result)));
         Attempted { tried, usage, estimated, cost, result, ended }
     });
     each.collect()
 }
 
-/// What an attempt costs, in 10⁻¹² USD, if that is known.
-fn cost(config: &Config, tried: &Tried, usage: &Usage, now: u64) -> Option<u64> {
-    let own = config.prices.get(&tried.target);
+/// What tokens of an attempt cost.
+pub(super) fn tariff(config: &Config, tried: &Tried, now: u64) -> Tariff {
     let provider = config.providers.get(&tried.provider);
-    let found = own.is_none().then(|| {
+    let kind = provider.map_or("", |provider| provider.kind.name());
+    let own = config.prices.get(&tried.target).map(|price| Price::clone(price));
+    let price = own.or_else(|| {
         // A name under a pattern, or one that the table does not have.
-        let provider = provider?;
-        let found = price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &tried.model);
+        let found = price::lookup(kind, provider?.settings.region.as_deref(), &tried.model);
         found.or_else(|| match config.unknown_price {
             UnknownPrice::Use(own) => own.apply(None),
             UnknownPrice::Unknown | UnknownPrice::Refuse => None,
         })
     });
-    let price = own.map(Rc::as_ref).or(found.as_ref().and_then(Option::as_ref));
-    let tier = provider.map_or(ServiceTier::Standard, |provider| usage.tier.charged(provider.kind.name()));
-    Cost::of(price, usage, tier, now / 1000).known()
+    Tariff { price, kind, now: now / 1000, before: 0 }
 }

@@ -5,6 +5,7 @@ use crate::clients::openai::StreamEncoder;
 use crate::clients::{Envelope, openai};
 use crate::error::Error;
 use crate::json::Value;
+use crate::price::Tariff;
 use crate::providers::{Failure, Kind, Speech, StreamDecoder};
 use crate::splice;
 
@@ -32,13 +33,13 @@ struct Translation {
 }
 
 impl Relay {
-    /// For an answer in this `speech` of a provider of this `kind`.
-    pub fn new(kind: &'static dyn Kind, speech: Speech, envelope: &Envelope<'_>) -> Self {
+    /// For an answer in this `speech` of a provider of this `kind`. `tariff`: the client is to be told what its tokens cost.
+    pub fn new(kind: &'static dyn Kind, speech: Speech, envelope: &Envelope<'_>, tariff: Option<Tariff>) -> Self {
         let way = match speech {
-            Speech::OpenAi => Way::Splice(splice::Stream::new(envelope.model, envelope.include_usage)),
+            Speech::OpenAi => Way::Splice(splice::Stream::new(envelope.model, envelope.include_usage).priced(tariff)),
             Speech::Native(translator) => Way::Translate(Translation {
                 decoder: translator.stream(),
-                encoder: StreamEncoder::new(envelope),
+                encoder: StreamEncoder::new(envelope).priced(tariff),
                 content: false,
                 ended: false,
                 usage: None,

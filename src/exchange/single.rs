@@ -107,6 +107,7 @@ impl Machine for Single {
         }
         step.properties.extend(begun.properties);
         step.notices.extend(begun.notices);
+        step.metrics.extend(begun.metrics);
         step.body = sent.body;
         step
     }

@@ -3,6 +3,7 @@
 /// Names and values, in order.
 pub type Headers = Vec<(String, String)>;
 
+use crate::metrics::Update;
 use crate::names;
 use crate::route::Shared;
 
@@ -22,6 +23,8 @@ pub struct Step {
     pub broken: bool,
     /// Whether Envoy is to choose the route again, as properties that it depends on have changed.
     pub reroute: bool,
+    /// What changes in metrics.
+    pub metrics: Vec<Update>,
     /// What operators should know.
     pub notices: Vec<Notice>,
     /// How to go on.
@@ -115,9 +118,14 @@ pub trait Machine {
         Step::go()
     }
 
-    /// The stream is over, however it ended; of a step only the notices count now.
+    /// The stream is over, however it ended; of a step only properties, metrics and notices count now.
     fn done(&mut self, _host: &dyn Host) -> Step {
         Step::go()
+    }
+
+    /// The machine is given up: what there is still to count. Nothing can be looked at any more.
+    fn closed(&mut self) -> Vec<Update> {
+        Vec::new()
     }
 }
 

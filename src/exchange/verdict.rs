@@ -1,5 +1,6 @@
 //! What an attempt has shown of its target, told to all workers.
 
+use super::metrics::cooldown;
 use super::step::{Host, Notice, Step};
 use crate::config::Strategy;
 use crate::error::{Cause, Fault};
@@ -39,6 +40,7 @@ pub(super) fn failed(host: &dyn Host, hop: &Hop, cause: Cause, retry_after: Opti
     });
     if tripped == Some(true) {
         step.notice(left_alone(&hop.target, cause));
+        step.metrics.push(cooldown(&hop.provider, hop.target.clone(), cause));
     }
 }
 
@@ -59,6 +61,7 @@ pub(super) fn spent(host: &dyn Host, hop: &Hop, until: u64, step: &mut Step) {
         let wait = until.saturating_sub(now);
         let told = format!("{} is left alone for {wait} ms: its provider's limit is reached", hop.target);
         step.notice(Notice::Info(told));
+        step.metrics.push(cooldown(&hop.provider, hop.target.clone(), Cause::RateLimited));
     }
 }
 

@@ -56,6 +56,27 @@ impl Cost {
     }
 }
 
+/// What one attempt's tokens cost.
+#[derive(Debug, Clone)]
+pub struct Tariff {
+    /// The price, if there is one.
+    pub price: Option<Price>,
+    /// The provider's kind.
+    pub kind: &'static str,
+    /// When, in seconds since 1970.
+    pub now: u64,
+    /// What the request has cost before, in 10⁻¹² USD.
+    pub before: u64,
+}
+
+impl Tariff {
+    /// What the request has cost with `usage`, in 10⁻¹² USD, if that is known.
+    pub fn cost(&self, usage: &Usage) -> Option<u64> {
+        let own = Cost::of(self.price.as_ref(), usage, usage.tier.charged(self.kind), self.now).known()?;
+        self.before.checked_add(own)
+    }
+}
+
 fn sum(price: &Price, usage: &Usage, tier: ServiceTier, now: u64) -> Result<u64, Missing> {
     let rates = price.applicable(usage.input, tier, now).ok_or(Missing::ServiceTier)?;
     let mut total: u128 = 0;

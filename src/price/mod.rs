@@ -13,7 +13,7 @@ mod rates;
 pub mod table;
 mod usd;
 
-pub use self::cost::{Cost, Missing};
+pub use self::cost::{Cost, Missing, Tariff};
 pub use self::overrides::{Override, Percent, UnknownPrice};
 pub use self::rates::{Price, ServiceTier};
 pub use self::usd::{PerMillion, pico_usd, read_pico_usd};

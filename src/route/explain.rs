@@ -226,6 +226,7 @@ fn why(unfit: Unfit) -> String {
     match unfit {
         Unfit::Operation => "it does not offer the operation".to_owned(),
         Unfit::Key => "the key may not reach its provider".to_owned(),
+        Unfit::Price => "its price is not known, and `unknown_price` is `refuse`".to_owned(),
         Unfit::Lacks(what) => format!("it is known to lack what is needed: {what}"),
     }
 }

@@ -10,6 +10,7 @@ use super::strategy::arrange;
 use crate::chance::Random;
 use crate::config::{Config, Found, Key, Model, Provider, Target};
 use crate::dialect::Operation;
+use crate::price::{self, UnknownPrice};
 use crate::tokens::Estimate;
 
 /// What planning has to know of a request.
@@ -90,6 +91,8 @@ pub enum Unfit {
     Operation,
     /// The client's key may not reach its provider.
     Key,
+    /// Nobody knows what it costs, and such targets are not to be asked.
+    Price,
     /// The model is known to lack this.
     Lacks(&'static str),
 }
@@ -172,6 +175,12 @@ fn unfit(provider: &Provider, ask: &Ask<'_>, target: &Target) -> Option<Unfit> {
     target.facts.lacks(estimate.needs, estimate.input / ERROR).map(Unfit::Lacks)
 }
 
+/// Whether anybody knows what the `model` of a target costs.
+fn is_priced(provider: &Provider, target: &Target, model: &str) -> bool {
+    let region = provider.settings.region.as_deref();
+    target.price.is_some() || price::lookup(provider.kind.name(), region, model).is_some()
+}
+
 /// The targets of `models`, each followed by those of its fallbacks, and of theirs, as strategies arrange them; none twice.
 /// Those that cannot answer go to `left_out`.
 pub fn candidates<'a>(
@@ -193,6 +202,10 @@ pub fn candidates<'a>(
             let provider = config.providers.get(&target.provider);
             let fit = provider.ok_or(Unfit::Operation);
             let fit = fit.and_then(|provider| unfit(provider, ask, target).map_or(Ok(provider), Err));
+            let refused = |provider: &&Provider| {
+                config.unknown_price == UnknownPrice::Refuse && !is_priced(provider, target, &target.model(next.star))
+            };
+            let fit = fit.and_then(|provider| if refused(&provider) { Err(Unfit::Price) } else { Ok(provider) });
             let provider = match fit {
                 Ok(provider) => provider,
                 Err(why) => {

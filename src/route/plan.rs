@@ -95,6 +95,13 @@ pub struct Pending {
     pub began: u64,
 }
 
+impl Hop {
+    /// Whether it is a copy's: those are no target of configuration, and what becomes of them is nobody's fault.
+    pub fn is_copys(&self) -> bool {
+        self.target.is_empty()
+    }
+}
+
 impl Plan {
     /// Reads a plan as [`Self::encode`] wrote it; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {

@@ -6,6 +6,7 @@ use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
+use super::metrics;
 use crate::exchange::{Ending, Flow, Headers, Host, Notice, Reply, Step};
 use crate::route::{Shared, Version};
 
@@ -35,6 +36,7 @@ impl Half {
 /// Does what `step` says. `held` is how much of the body Envoy holds, in bytes.
 pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     tell(step.notices);
+    metrics::change(&step.metrics);
     for (name, value) in step.properties {
         check(name, hostcalls::set_property(vec![name], Some(&value)));
     }
@@ -51,11 +53,12 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
 }
 
-/// The same at the end of all: what is said, and what is there for the access log.
+/// The same at the end of all: what is said, counted, and there for the access log.
 pub(super) fn finish(step: Step) {
     for (name, value) in step.properties {
         check(name, hostcalls::set_property(vec![name], Some(&value)));
     }
+    metrics::change(&step.metrics);
     tell(step.notices);
 }
 

@@ -7,6 +7,7 @@
 
 mod host;
 mod idle;
+mod metrics;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -97,6 +98,7 @@ fn configure(json: &[u8]) -> Result<Role, Vec<String>> {
     let module: Module =
         serde_json::from_slice(json).map_err(|error| vec![format!("plugin configuration: {error}")])?;
     let config = Config::check(&module.config).map_err(|mistakes| mistakes.iter().map(describe).collect::<Vec<_>>())?;
+    metrics::set_off(!config.metrics);
     let upstream = |provider: &Provider| {
         let upstream = Upstream::new(&config, provider, |variable| std::env::var(variable).ok());
         upstream.map(|upstream| Rc::new(upstream.mirrored(module.mirrored))).map_err(|mistake| vec![describe(&mistake)])

@@ -4,7 +4,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::host::{self, Half};
-use super::idle;
+use super::{idle, metrics};
 use crate::exchange::{Machine, Want};
 
 pub(super) struct Stream<M> {
@@ -21,9 +21,10 @@ impl<M: Machine> Stream<M> {
     }
 }
 
-impl<M> Context for Stream<M> {
+impl<M: Machine> Context for Stream<M> {
     fn on_done(&mut self) -> bool {
         idle::over(self.id);
+        metrics::change(&self.machine.closed());
         true
     }
 }

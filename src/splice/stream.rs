@@ -10,6 +10,7 @@ use crate::chat::{ServiceTier, Usage};
 use crate::error::Error;
 use crate::frame::sse::{Decoder, Frame};
 use crate::json::{Document, Kind, Value, Write};
+use crate::price::{Tariff, pico_usd};
 
 /// One streamed answer on its way from an OpenAI-compatible provider to an OpenAI client.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ struct Watched {
     done: bool,
     usage: Option<Usage>,
     tier: ServiceTier,
+    /// What the client is to be told of the cost by.
+    tariff: Option<Tariff>,
     /// Events with something in them.
     events: u64,
 }
@@ -42,6 +45,12 @@ impl Stream {
     pub fn new(model: &str, include_usage: bool) -> Self {
         let (decoder, watched) = (Decoder::default(), Watched::default());
         Self { decoder, model: literal(model), include_usage, watched }
+    }
+
+    /// The same, with what it costs in the usage, as OpenRouter tells it: <https://openrouter.ai/docs/use-cases/usage-accounting>.
+    pub fn priced(mut self, tariff: Option<Tariff>) -> Self {
+        self.watched.tariff = tariff;
+        self
     }
 
     /// Takes the provider's next bytes and appends what the client gets for them to `out`.
@@ -182,6 +191,7 @@ impl Watched {
         let id = root.get("id").and_then(Value::as_str).unwrap_or_default();
         let mut choices = 0;
         let mut has_usage = false;
+        let mut told = None;
         for (name, value) in root.members() {
             match &*name.decode() {
                 "model" if value.kind() == Kind::String => patches.replace(value.start()..value.end(), model),
@@ -195,6 +205,7 @@ impl Watched {
                     // Groq, Databricks and HuggingFace repeat it: the last one counts, once.
                     self.usage = usage(value).or(self.usage);
                     has_usage = !value.is_null();
+                    told = Some(value).filter(|value| value.kind() == Kind::Object && value.get("cost").is_none());
                     if !include_usage && has_usage {
                         patches.replace(value.start()..value.end(), "null");
                     }
@@ -204,6 +215,14 @@ impl Watched {
                 "x_groq" => self.usage = self.usage.or(value.get("usage").and_then(usage)),
                 _ => {}
             }
+        }
+        if let Some(told) = told.filter(|_| include_usage)
+            && let Some(usage) = usage(told)
+            && let Some(tariff) = &self.tariff
+            && let Some(cost) = tariff.cost(&Usage { tier: self.tier, ..usage })
+        {
+            let end = told.end().saturating_sub(1);
+            patches.replace(end..end, format!(",\"cost\":{}", pico_usd(cost)));
         }
         include_usage || choices > 0 || !has_usage
     }

@@ -154,3 +154,20 @@ fn nonsense_counts_little_and_breaks_nothing() {
         assert!((1..4000).contains(&chat(body).input), "{body}");
     }
 }
+
+#[test]
+fn a_rough_estimate_reads_little_and_comes_out_alike() {
+    let text = "All happy families are alike; each unhappy family is unhappy in its own way. ".repeat(2000);
+    let rough = |text: &str| {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        let document = Document::parse(body.as_bytes()).unwrap();
+        let rules = Rules::of("gpt-4o");
+        (super::rough(Operation::Chat, &document, rules), estimate(Operation::Chat, &document, rules).input)
+    };
+    let (some, all) = rough(&text);
+    assert!(some.abs_diff(all) * 50 < all, "{some} {all}");
+    assert_eq!(rough("short").0, rough("short").1);
+    // The border falls within a character.
+    let (some, all) = rough(&"\u{e9}\u{1f980}".repeat(3000));
+    assert!(some.abs_diff(all) * 10 < all, "{some} {all}");
+}

@@ -94,6 +94,7 @@ impl Filters for Native {
             let step = machine.done(&Look { headers: &Headers::default(), state, id });
             step.properties.iter().for_each(|(name, value)| state.set(name, value));
         }
+        machine.closed();
     }
 }
 

@@ -153,6 +153,24 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
             OK
         },
     )?;
+    l.func_wrap("env", "proxy_define_metric", |mut c: Call<'_>, _kind: i32, at: i32, n: i32, id: i32| {
+        let name = text(&c, at, n);
+        let all = &mut c.data_mut().statistics;
+        assert!(all.iter().all(|(other, _)| *other != name), "{name} is defined twice");
+        all.push((name, 0));
+        let number = u32::try_from(all.len() - 1).unwrap();
+        write(&mut c, id, &number.to_le_bytes());
+        OK
+    })?;
+    l.func_wrap("env", "proxy_increment_metric", |mut c: Call<'_>, id: i32, by: i64| -> Status {
+        c.data_mut().statistics[id as usize].1 += by.cast_unsigned();
+        OK
+    })?;
+    l.func_wrap("env", "proxy_record_metric", |mut c: Call<'_>, id: i32, _value: i64| -> Status {
+        // How many, of a distribution.
+        c.data_mut().statistics[id as usize].1 += 1;
+        OK
+    })?;
     l.func_wrap("env", "proxy_close_stream", |mut c: Call<'_>, half: i32| {
         let held = &mut c.data_mut().held;
         assert_eq!((half, held.half), (1, Half::Response), "only answers are reset");

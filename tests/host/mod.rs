@@ -29,6 +29,8 @@ struct Host {
     environment: Vec<u8>,
     variables: u32,
     log: Vec<String>,
+    /// What the module counts: names, and what they have come to.
+    statistics: Vec<(String, u64)>,
 }
 
 /// The module, or None (said once) where it was not built.
@@ -61,6 +63,7 @@ impl Wasm {
                 .collect(),
             variables: u32::try_from(environment.len()).unwrap(),
             log: Vec::new(),
+            statistics: Vec::new(),
         };
         let mut store = Store::new(&engine, host);
         let mut linker = linker(&engine).unwrap();
@@ -118,6 +121,11 @@ impl Wasm {
     /// What the module has logged since it was configured last.
     pub fn log(&self) -> &[String] {
         &self.store.data().log
+    }
+
+    /// What the module has counted: names, and what they have come to.
+    pub fn statistics(&self) -> &[(String, u64)] {
+        &self.store.data().statistics
     }
 
     fn call<P: wasmi::WasmParams, R: wasmi::WasmResults>(&mut self, name: &str, params: P) -> R {

@@ -5,6 +5,7 @@ pub mod failures;
 pub mod front;
 pub mod load;
 pub mod outlet;
+pub mod scrape;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -247,7 +248,6 @@ impl Drop for Folder {
     }
 }
 
-/// Where nobody listens.
 pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()

@@ -5,6 +5,7 @@ use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
 use crate::json::{Quoted, Str, Write, Writer};
+use crate::price::pico_usd;
 
 /// Appends the `chat.completion` object for `answer` to `out`.
 pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
@@ -22,7 +23,7 @@ pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
             }
         });
         if let Some(usage) = &answer.usage {
-            write_usage(usage, w.name("usage"));
+            write_usage(usage, None, w.name("usage"));
         }
         w.field_some("service_tier", &answer.service_tier.as_ref());
     });
@@ -40,7 +41,7 @@ pub(super) fn finish_reason(finish: &Finish<'_>, called: bool) -> &'static str {
 }
 
 /// Writes the object `usage`.
-pub(super) fn write_usage(usage: &Usage, w: &mut Writer<'_>) {
+pub(super) fn write_usage(usage: &Usage, cost: Option<u64>, w: &mut Writer<'_>) {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
     w.object(|w| {
         w.field("prompt_tokens", &usage.input);
@@ -55,7 +56,19 @@ pub(super) fn write_usage(usage: &Usage, w: &mut Writer<'_>) {
             w.field("reasoning_tokens", &usage.reasoning);
             w.field("audio_tokens", &usage.output_audio);
         });
+        if let Some(cost) = cost {
+            w.field("cost", &Usd(cost));
+        }
     });
+}
+
+/// A number of USD.
+struct Usd(u64);
+
+impl Write for Usd {
+    fn write(&self, out: &mut String) {
+        out.push_str(&pico_usd(self.0).to_string());
+    }
 }
 
 fn write_choice(index: u32, choice: &Choice<'_>, answer: &Answer<'_>, envelope: &Envelope<'_>, w: &mut Writer<'_>) {

@@ -6,6 +6,7 @@ use crate::chat::{Delta, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
 use crate::json::{Str, Write, Writer};
+use crate::price::Tariff;
 
 /// Most alternative answers in one stream; OpenAI's own bound. Further ones are passed over.
 const MAX_CHOICES: usize = 128;
@@ -27,6 +28,8 @@ pub struct StreamEncoder {
     /// Whose thoughts are in the answer, if not nobody's.
     thoughts: String,
     usage: Option<Usage>,
+    /// What the client is told of the cost by.
+    tariff: Option<Tariff>,
     choices: Vec<Choice>,
 }
 
@@ -56,7 +59,12 @@ impl StreamEncoder {
         let tail = if envelope.include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" };
         let include_usage = envelope.include_usage;
         let (id, thoughts) = (envelope.id.to_owned(), envelope.thoughts.to_owned());
-        Self { head, tail, started: false, include_usage, id, thoughts, usage: None, choices: Vec::new() }
+        Self { head, tail, started: false, include_usage, id, thoughts, usage: None, tariff: None, choices: Vec::new() }
+    }
+
+    /// The same, with what it costs in the usage, as OpenRouter tells it: <https://openrouter.ai/docs/use-cases/usage-accounting>.
+    pub fn priced(self, tariff: Option<Tariff>) -> Self {
+        Self { tariff, ..self }
     }
 
     /// Appends what `delta` of choice number `choice` is to the client.
@@ -82,7 +90,7 @@ impl StreamEncoder {
         if let Some(usage) = self.usage.take().filter(|_| self.include_usage) {
             out.push_str(&self.head);
             out.push_str("],\"usage\":");
-            write_usage(&usage, &mut Writer::new(out));
+            write_usage(&usage, self.tariff.as_ref().and_then(|tariff| tariff.cost(&usage)), &mut Writer::new(out));
             out.push_str("}\n\n");
         }
         out.push_str("data: [DONE]\n\n");

@@ -10,6 +10,7 @@ mod listener;
 mod local_reply;
 mod routes;
 pub mod secrets;
+mod stats;
 mod wasm;
 mod yaml;
 
@@ -70,6 +71,7 @@ impl Render<'_> {
         }
         yaml::write(&json!({
             "admin": self.admin(),
+            "stats_config": stats::stats(),
             "overload_manager": overload(),
             "static_resources": resources,
         }))
@@ -91,6 +93,7 @@ impl Render<'_> {
             // Envoy wants a name before it follows anything.
             "node": { "id": "model-gateway", "cluster": "model-gateway" },
             "admin": self.admin(),
+            "stats_config": stats::stats(),
             "overload_manager": overload(),
             "dynamic_resources": { "cds_config": source(CLUSTERS), "lds_config": source(LISTENERS) },
         }))

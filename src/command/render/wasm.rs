@@ -22,6 +22,7 @@ pub fn provider(render: &Render<'_>, name: &str) -> Value {
     let only = render.file.providers.iter().filter(|(other, _)| *other == name);
     let config = File {
         body_limit: render.file.body_limit,
+        metrics: render.file.metrics,
         forward_headers: render.file.forward_headers.clone(),
         providers: only.map(|(name, provider)| (name.clone(), provider.clone())).collect(),
         ..File::default()

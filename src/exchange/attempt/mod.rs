@@ -6,11 +6,15 @@ mod response;
 use std::rc::Rc;
 
 pub use self::request::Upstream;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Tried};
+use super::metrics;
 use super::relay::Relay;
 use super::step::{Headers, Host, Machine, Step, Want};
+use crate::dialect::Operation;
 use crate::embedding::Encoding;
+use crate::metrics::{Common, Update};
 use crate::names;
+use crate::price::{self, Cost};
 use crate::route::{Hop, Plan};
 
 /// One attempt at a request: what goes to the provider, and what comes back.
@@ -18,6 +22,8 @@ pub struct Attempt {
     upstream: Rc<Upstream>,
     ledger: Rc<Ledger>,
     phase: Phase,
+    /// What is known of an attempt that is a copy's: those are in no ledger.
+    copy: Option<(Operation, Box<Tried>)>,
 }
 
 /// Where the attempt is. [`request`] moves it as far as `Sent`, [`response`] from there on.
@@ -78,7 +84,15 @@ struct Course {
 impl Attempt {
     /// A machine for one attempt at `upstream`.
     pub fn new(upstream: Rc<Upstream>, ledger: Rc<Ledger>) -> Self {
-        Self { upstream, ledger, phase: Phase::Pass }
+        Self { upstream, ledger, phase: Phase::Pass, copy: None }
+    }
+
+    /// Writes down what is known of the attempt.
+    fn note(&mut self, course: &Course, note: impl FnOnce(&mut Tried)) {
+        match &mut self.copy {
+            Some((_, copy)) => note(copy),
+            None => self.ledger.note(course.plan.id, note),
+        }
     }
 }
 
@@ -119,5 +133,17 @@ impl Machine for Attempt {
 
     fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
         self.answer_goes_on(host, bytes, end)
+    }
+
+    /// Nobody is charged for a copy; what it costs is counted apart.
+    fn closed(&mut self) -> Vec<Update> {
+        let Some((operation, copy)) = self.copy.take() else { return Vec::new() };
+        let (kind, settings) = (self.upstream.kind().name(), self.upstream.settings());
+        let Some(usage) = copy.usage else { return Vec::new() };
+        let price = price::lookup(kind, settings.region.as_deref(), &copy.model);
+        let cost = Cost::of(price.as_ref(), &usage, usage.tier.charged(kind), copy.began / 1000).known();
+        let (response_model, provider) = (copy.model, copy.provider);
+        let common = Common { response_model, provider, operation: operation.name(), ..Common::default() };
+        metrics::of_copy(common, &usage, cost)
     }
 }

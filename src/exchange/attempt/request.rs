@@ -79,6 +79,10 @@ impl Upstream {
         &self.credentials
     }
 
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -103,13 +107,17 @@ impl Attempt {
         let hop = match begun {
             Ok(hop) => hop,
             Err(error) => {
-                let mut step = Step { notices: step.notices, ..refuse(&error) };
+                let mut step = Step { notices: step.notices, metrics: step.metrics, ..refuse(&error) };
                 step.property(names::PLAN, plan.encode());
                 step.property(names::OUTCOME, names::OVER);
                 return step;
             }
         };
-        self.ledger.begin(plan.id, Tried::new(&hop, now));
+        let tried = Tried::new(&hop, now);
+        match hop.is_copys() {
+            true => self.copy = Some((plan.operation, Box::new(tried))),
+            false => self.ledger.begin(plan.id, tried),
+        }
         verdict::begins(host, &hop);
         let key = self.upstream.credentials.choose(host, &plan, &hop);
         let course = Course::new(plan, hop, key, now);
@@ -133,14 +141,14 @@ impl Attempt {
                 step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
                 course.id = format!("chatcmpl-{}", host.header("x-request-id").unwrap_or_default());
                 if !course.dropped.is_empty() {
-                    self.ledger.note(course.plan.id, |tried| tried.dropped.clone_from(&course.dropped));
+                    self.note(&course, |tried| tried.dropped.clone_from(&course.dropped));
                 }
                 self.phase = Phase::Sent(course);
                 step
             }
             Err(error) => {
                 verdict::unknown(host, &course.hop);
-                self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
+                self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
                 let mut step = refuse(&error);
                 step.property(names::OUTCOME, names::OVER);
                 step

@@ -53,15 +53,17 @@ impl Attempt {
         if !(200..300).contains(&status) {
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
-            let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope()));
+            let tariff = self.ledger.tariff(course.plan.id, host.now()).filter(|_| course.plan.include_usage);
+            let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope(), tariff));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {
             self.phase = Phase::Collect(course, status);
         }
         if end {
-            let notices = step.notices;
+            let Step { notices, metrics, .. } = step;
             step = self.answer_goes_on(host, b"", true).without_body();
             step.notices.splice(..0, notices);
+            step.metrics.extend(metrics);
         }
         step
     }
@@ -139,8 +141,8 @@ impl Attempt {
             step.property(names::OUTCOME, names::OVER);
             self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
-            self.note(&course, &mut relay);
-            self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
+            self.note_answer(&course, &mut relay);
+            self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
             return step;
         }
         step.body = Some(out);
@@ -149,7 +151,7 @@ impl Attempt {
 
     fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
-        let usage = self.note(&course, &mut relay);
+        let usage = self.note_answer(&course, &mut relay);
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         if end {
             self.succeeded(host, &course, &mut step);
@@ -160,9 +162,9 @@ impl Attempt {
     }
 
     /// Writes down what is known of the answer by now.
-    fn note(&self, course: &Course, relay: &mut Relay) -> Option<Usage> {
+    fn note_answer(&mut self, course: &Course, relay: &mut Relay) -> Option<Usage> {
         let (usage, said, complete) = (relay.new_usage(), relay.said(), relay.is_complete());
-        self.ledger.note(course.plan.id, |tried| {
+        self.note(course, |tried| {
             tried.usage = usage.or(tried.usage);
             tried.first.get_or_insert(course.first);
             (tried.said, tried.complete) = (said, complete);
@@ -189,7 +191,7 @@ impl Attempt {
                 step.set("content-type", "application/json");
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
-                self.ledger.note(course.plan.id, |tried| tried.usage = usage);
+                self.note(&course, |tried| tried.usage = usage);
                 (course.first, course.tokens) = (host.now(), 0);
                 self.succeeded(host, &course, &mut step);
                 step
@@ -236,7 +238,7 @@ impl Attempt {
         let body = openai::error_body(&error);
         let mut step = Step::go();
         step.keep = Some(core::mem::take(&mut course.headers));
-        self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
+        self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
         course.describe(self.upstream.name(), &mut step);
         step.set(":status", error.client_status().to_string());
         step.set("content-type", "application/json");
@@ -272,9 +274,9 @@ impl Attempt {
     }
 
     /// The answer came to its end.
-    fn succeeded(&self, host: &dyn Host, course: &Course, step: &mut Step) {
+    fn succeeded(&mut self, host: &dyn Host, course: &Course, step: &mut Step) {
         let now = host.now();
-        self.ledger.note(course.plan.id, |tried| tried.end(now, Ok(())));
+        self.note(course, |tried| tried.end(now, Ok(())));
         let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
         verdict::succeeded(host, &course.hop, took, step);
         self.upstream.credentials().accepted(host, &course.hop, course.key, step);

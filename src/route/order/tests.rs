@@ -369,3 +369,42 @@ fn the_cheapest_is_first_and_what_nobody_knows_last() {
         assert_eq!(providers(&config, "m", &Board::default(), 0, seed), "cba");
     }
 }
+
+#[test]
+fn what_nobody_knows_the_price_of_is_not_asked_where_that_is_to_be_refused() {
+    for (policy, expected) in [
+        (json!("unknown"), Ok(vec!["a", "b", "c"])),
+        (json!("refuse"), Ok(vec!["b", "c"])),
+        (json!({"use": {"input": 1, "output": 1}}), Ok(vec!["a", "b", "c"])),
+    ] {
+        let file = json!({
+            "providers": {"a": {"kind": "openai"}, "b": {"kind": "openai"}, "c": {"kind": "openai"}},
+            "models": {
+                "m": {"targets": [
+                    {"provider": "a", "model": "nobody's", "order": 0},
+                    {"provider": "b", "model": "nobody's", "price": {"input": 1, "output": 2}, "order": 1},
+                    {"provider": "c", "model": "gpt-4o", "order": 2},
+                ]},
+                "x": {"targets": [{"provider": "a", "model": "nobody's"}]},
+            },
+            "unknown_price": policy,
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+        let asked = |model: &str| {
+            let ask = Ask {
+                model: config.models.find(model).unwrap(),
+                operation: Operation::Chat,
+                key: None,
+                estimate: None,
+                sticky: None,
+                now: 0,
+                seed: 0,
+            };
+            let plan = plan(&config, &ask, &Board::default())?;
+            Ok(plan.hops.into_iter().map(|hop| hop.provider).collect::<Vec<_>>())
+        };
+        assert_eq!(asked("m"), expected.map(|all| all.into_iter().map(str::to_owned).collect()), "{policy}");
+        assert_eq!(asked("x").is_err(), policy == "refuse", "{policy}");
+        assert!(policy != "refuse" || asked("x") == Err(Unfit::Price));
+    }
+}

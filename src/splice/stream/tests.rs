@@ -253,3 +253,28 @@ fn several_data_lines_are_one_event() {
     let stream = "data: {\"model\":\"m-1\",\ndata: \"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     check(stream, true, &[&asked(stream), DONE].concat(), Ok(()));
 }
+
+#[test]
+fn a_usage_that_was_asked_for_has_its_cost_unless_the_provider_tells_one() {
+    use crate::price::{Price, Tariff};
+    let tariff = |before| Tariff { price: Price::parse("i2 o10;F i1 o5"), kind: "openai", now: 0, before };
+    let cost = |usage: &str, include_usage, tariff| {
+        let mut stream = Stream::new("asked", include_usage).priced(tariff);
+        let (mut out, classify) = (String::new(), |_: crate::json::Value<'_>| Error::new(Cause::Overloaded, ""));
+        stream.push([ROLE, TEXT, END, usage, DONE].concat().as_bytes(), classify, &mut out).unwrap();
+        out.split_once("\"cost\":").map(|(_, rest)| rest.split_once('}').unwrap().0.to_owned())
+    };
+    assert_eq!(cost(USAGE, true, Some(tariff(0))).as_deref(), Some("0.000026"));
+    assert_eq!(cost(USAGE, true, Some(tariff(1_000_000))).as_deref(), Some("0.000027"));
+    // Whichever stands first.
+    for flex in [
+        USAGE.replace("{\"choices", "{\"service_tier\":\"flex\",\"choices"),
+        USAGE.replace("2}}", "2},\"service_tier\":\"flex\"}"),
+    ] {
+        assert_eq!(cost(&flex, true, Some(tariff(0))).as_deref(), Some("0.000013"));
+    }
+    assert_eq!(cost(&USAGE.replace("2}}", "2,\"cost\":0.5}}"), true, Some(tariff(0))).as_deref(), Some("0.5"));
+    assert_eq!(cost(USAGE, false, Some(tariff(0))), None);
+    assert_eq!(cost(USAGE, true, None), None);
+    assert_eq!(cost(USAGE, true, Some(Tariff { price: None, ..tariff(0) })), None);
+}
