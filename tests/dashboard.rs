@@ -21,8 +21,9 @@ fn prometheus(tool: &str) -> Option<PathBuf> {
     let folders = std::env::split_paths(&path).chain([Path::new(ROOT).join(".tools/bin")]);
     let found = folders.map(|folder| folder.join(tool)).find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is not there: apt-get install prometheus");
-        eprintln!("skipped: {tool} is not there; apt-get install prometheus");
+        let why = format!("no {tool}; install it: tests/setup/install prometheus");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+        eprintln!("SKIPPED: {why}");
     }
     found
 }
