@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::api_keys::ApiKeyFile;
 use super::keys::KeyFile;
 use super::limits::LimitFile;
+use super::page::PageFile;
 use super::policy::Strategy;
 use super::secret::SecretRef;
 use super::units::{Bytes, Duration};
@@ -80,6 +81,9 @@ pub struct File {
     /// chosen. Default false: only those with a key whose role is `admin`.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub debug: bool,
+    /// A page that shows keys with the role `admin` what goes through the gateway. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageFile>,
 }
 
 /// A provider: an LLM service, or servers that speak like one.

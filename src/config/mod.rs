@@ -10,6 +10,7 @@ mod file;
 mod keys;
 mod limits;
 mod models;
+mod page;
 mod policy;
 mod rules;
 mod secret;
@@ -26,6 +27,7 @@ pub use self::file::{
 pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
 pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
+pub use self::page::{Page, PageFile};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};
 pub use self::secret::{SecretFile, SecretRef};

@@ -6,6 +6,7 @@ use super::access::{admit, identify, permit};
 use super::account::{self, Accounts, Used};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
+use super::page;
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::usage::usage;
@@ -150,8 +151,11 @@ impl Gateway {
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
-        let path = header(":path");
-        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
+        let (method, path) = (header(":method"), header(":path"));
+        if let Some(answer) = page::answer(&self.config, host, &method, &path) {
+            return answer;
+        }
+        let Some((asks, below)) = Endpoint::find(&method, &path)? else {
             return Ok(without_orders(host, Step::go()));
         };
         self.key = identify(&self.config, host)?;

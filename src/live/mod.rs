@@ -11,7 +11,7 @@ mod tests;
 
 pub use self::histogram::Histogram;
 pub use self::minute::{Minute, Totals};
-pub use self::rows::{Counts, Rows};
+pub use self::rows::{Counts, Rows, by_name};
 use crate::error::Cause;
 use crate::route::{Shared, read, update};
 

@@ -1,5 +1,7 @@
 //! Who used how much: the few that matter, and all the others together.
 
+use hashbrown::HashMap;
+
 use super::Used;
 use crate::chance::hash;
 
@@ -51,13 +53,6 @@ impl Rows {
         self.rows.push((subject, *counts));
     }
 
-    /// What was counted of the subject with this name where it had a row.
-    pub fn get(&self, name: &str) -> Counts {
-        let subject = hash(0, name.as_bytes());
-        let row = self.rows.iter().find(|(other, _)| *other == subject);
-        row.map_or_else(Counts::default, |(_, counts)| *counts)
-    }
-
     /// What was counted of all.
     pub fn total(&self) -> Counts {
         let mut total = self.others;
@@ -89,6 +84,19 @@ impl Rows {
     }
 }
 
+/// What was counted of each of `names`, in their order, where there is something; and of all others together.
+pub fn by_name<'n>(rows: &[&Rows], names: impl Iterator<Item = &'n str>) -> (Vec<(&'n str, Counts)>, Counts) {
+    let (mut subjects, mut others) = (HashMap::new(), Counts::default());
+    for rows in rows {
+        rows.rows.iter().for_each(|(subject, row)| subjects.entry(*subject).or_insert_with(Counts::default).add(row));
+        others.add(&rows.others);
+    }
+    let named = names.filter_map(|name| Some((name, subjects.remove(&hash(0, name.as_bytes()))?))).collect();
+    // Whose names nobody has any more.
+    subjects.values().for_each(|row| others.add(row));
+    (named, others)
+}
+
 impl Counts {
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
@@ -96,16 +104,6 @@ impl Counts {
         self.failed = self.failed.saturating_add(other.failed);
         self.used.add(&other.used);
         self.took = self.took.saturating_add(other.took);
-    }
-
-    /// What is left when `other`, which is a part of it, is taken away.
-    pub fn less(&self, other: &Self) -> Self {
-        Self {
-            requests: self.requests.saturating_sub(other.requests),
-            failed: self.failed.saturating_sub(other.failed),
-            used: self.used.less(&other.used),
-            took: self.took.saturating_sub(other.took),
-        }
     }
 
     fn fields(&self) -> [u64; FIELDS] {
@@ -128,20 +126,11 @@ impl Used {
         self.output = self.output.saturating_add(other.output);
         self.usd = self.usd.saturating_add(other.usd);
     }
-
-    fn less(&self, other: &Self) -> Self {
-        Self {
-            input: self.input.saturating_sub(other.input),
-            cached: self.cached.saturating_sub(other.cached),
-            output: self.output.saturating_sub(other.output),
-            usd: self.usd.saturating_sub(other.usd),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, ROWS, Rows};
+    use super::{Counts, ROWS, Rows, by_name};
 
     const ONE: Counts = Counts { requests: 1, ..EMPTY };
     const EMPTY: Counts =
@@ -157,15 +146,17 @@ mod tests {
                 rows.add("busy", &ONE);
             }
         }
-        assert_eq!(rows.get("busy").requests, 49);
         assert_eq!((rows.total().requests, rows.len()), (1049, ROWS));
+        let (named, others) = by_name(&[&rows], ["nobody", "busy"].into_iter());
+        assert_eq!((named[0].0, named[0].1.requests, named.len(), others.requests), ("busy", 49, 1, 1000));
     }
 
     #[test]
     fn what_loses_its_row_is_with_the_others() {
         let mut rows = Rows::default();
         (0..=ROWS).for_each(|number| rows.add(&number.to_string(), &ONE));
-        assert_eq!((rows.get("0"), rows.get("1"), rows.others), (EMPTY, ONE, ONE));
-        assert_eq!(rows.total().less(&ONE).requests, ROWS as u64);
+        assert_eq!((rows.others, rows.total().requests), (ONE, 1 + ROWS as u64));
+        let (named, others) = by_name(&[&rows, &rows], ["0", "1"].into_iter());
+        assert_eq!((named.len(), named[0].1.requests, others.requests), (1, 2, 2 * ROWS as u64));
     }
 }
