@@ -121,6 +121,7 @@ fn shares<'c>(
 
 fn counted(counts: &Counts, w: &mut Writer<'_>) {
     w.field("requests", &counts.requests);
+    w.field("answered", &counts.answered);
     w.field("failed", &counts.failed);
     w.field("took", &counts.took);
     used(&counts.used, w);

@@ -83,19 +83,27 @@ impl Minute {
             self.took.add(sample.took);
             sample.first.into_iter().for_each(|first| self.first.add(first));
         }
-        for cause in sample.attempts.iter().filter_map(|attempt| attempt.failed).chain(sample.refused) {
+        let failures = sample.attempts.iter().filter_map(|attempt| attempt.end?.err());
+        for cause in failures.chain(sample.refused) {
             if let Some(count) = self.causes.get_mut(cause as usize) {
                 *count = count.saturating_add(1);
             }
         }
-        let good = sample.end == End::Answered;
-        let failed = u64::from(matches!(sample.end, End::Failed | End::Refused));
-        let counts = Counts { requests: 1, failed, used, took: if good { sample.took } else { 0 } };
+        let (answered, failed, took) = match sample.end {
+            End::Answered => (1, 0, sample.took),
+            End::Failed | End::Refused => (0, 1, 0),
+            End::Left => (0, 0, 0),
+        };
+        let counts = Counts { requests: 1, answered, failed, used, took };
         sample.model.into_iter().for_each(|model| self.models.add(model, &counts));
         sample.key.into_iter().for_each(|key| self.keys.add(key, &counts));
         for attempt in sample.attempts {
-            let (failed, took) = if attempt.failed.is_some() { (1, 0) } else { (0, attempt.took) };
-            self.targets.add(attempt.target, &Counts { requests: 1, failed, used: attempt.used, took });
+            let (answered, failed, took) = match attempt.end {
+                Some(Ok(())) => (1, 0, attempt.took),
+                Some(Err(_)) => (0, 1, 0),
+                None => (0, 0, 0),
+            };
+            self.targets.add(attempt.target, &Counts { requests: 1, answered, failed, used: attempt.used, took });
         }
     }
 

@@ -43,8 +43,8 @@ pub struct Sample<'a> {
 pub struct Attempt<'a> {
     /// The target's id in configuration.
     pub target: &'a str,
-    /// Why it failed, if it did.
-    pub failed: Option<Cause>,
+    /// How it ended; `None`: the client left before.
+    pub end: Option<Result<(), Cause>>,
     /// What it used.
     pub used: Used,
     /// How long it took, in milliseconds.

@@ -21,18 +21,20 @@ pub struct Rows {
 pub struct Counts {
     /// Requests, or attempts.
     pub requests: u64,
-    /// Those that came to no good end.
+    /// Those that came to a good end.
+    pub answered: u64,
+    /// Those that failed, or were refused.
     pub failed: u64,
     /// What they used.
     pub used: Used,
-    /// What those took together that came to a good end, in milliseconds.
+    /// What those that came to a good end took together, in milliseconds.
     pub took: u64,
 }
 
 /// How many subjects have a row of their own.
 pub const ROWS: usize = 12;
 /// Numbers of one [`Counts`].
-pub(super) const FIELDS: usize = 7;
+pub(super) const FIELDS: usize = 8;
 
 impl Rows {
     /// Counts something of the subject with this name.
@@ -101,20 +103,21 @@ impl Counts {
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
+        self.answered = self.answered.saturating_add(other.answered);
         self.failed = self.failed.saturating_add(other.failed);
         self.used.add(&other.used);
         self.took = self.took.saturating_add(other.took);
     }
 
     fn fields(&self) -> [u64; FIELDS] {
-        let Self { requests, failed, used: Used { input, cached, output, usd }, took } = *self;
-        [requests, failed, input, cached, output, usd, took]
+        let Self { requests, answered, failed, used: Used { input, cached, output, usd }, took } = *self;
+        [requests, answered, failed, input, cached, output, usd, took]
     }
 
     fn read(mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
-        let (requests, failed) = (next()?, next()?);
+        let (requests, answered, failed) = (next()?, next()?, next()?);
         let used = Used { input: next()?, cached: next()?, output: next()?, usd: next()? };
-        Some(Self { requests, failed, used, took: next()? })
+        Some(Self { requests, answered, failed, used, took: next()? })
     }
 }
 
@@ -132,18 +135,18 @@ impl Used {
 mod tests {
     use super::{Counts, ROWS, Rows, by_name};
 
-    const ONE: Counts = Counts { requests: 1, ..EMPTY };
-    const EMPTY: Counts =
-        Counts { requests: 0, failed: 0, used: super::Used { input: 0, cached: 0, output: 0, usd: 0 }, took: 0 };
+    fn one() -> Counts {
+        Counts { requests: 1, ..Counts::default() }
+    }
 
     #[test]
     fn whoever_has_many_requests_stays_among_any_number_of_others() {
         let mut rows = Rows::default();
         for number in 0..1000 {
-            rows.add(&format!("u{number}"), &ONE);
+            rows.add(&format!("u{number}"), &one());
             // Comes late, and with one request in ten.
             if number > 500 && number % 10 == 0 {
-                rows.add("busy", &ONE);
+                rows.add("busy", &one());
             }
         }
         assert_eq!((rows.total().requests, rows.len()), (1049, ROWS));
@@ -154,8 +157,8 @@ mod tests {
     #[test]
     fn what_loses_its_row_is_with_the_others() {
         let mut rows = Rows::default();
-        (0..=ROWS).for_each(|number| rows.add(&number.to_string(), &ONE));
-        assert_eq!((rows.others, rows.total().requests), (ONE, 1 + ROWS as u64));
+        (0..=ROWS).for_each(|number| rows.add(&number.to_string(), &one()));
+        assert_eq!((rows.others, rows.total().requests), (one(), 1 + ROWS as u64));
         let (named, others) = by_name(&[&rows, &rows], ["0", "1"].into_iter());
         assert_eq!((named.len(), named[0].1.requests, others.requests), (1, 2, 2 * ROWS as u64));
     }

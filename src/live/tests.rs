@@ -35,7 +35,7 @@ struct Asked {
     model: u8,
     key: Option<u8>,
     end: End,
-    attempts: Vec<(u8, Option<Cause>, Used)>,
+    attempts: Vec<(u8, Option<Result<(), Cause>>, Used)>,
     took: u64,
 }
 
@@ -44,7 +44,8 @@ fn asked() -> impl Strategy<Value = Asked> {
     let cause = prop::sample::select(Cause::all().collect::<Vec<_>>());
     let used = (0_u64..9000, 0_u64..90, 0_u64..900, 0_u64..1 << 40);
     let used = used.prop_map(|(input, cached, output, usd)| Used { input, cached, output, usd });
-    let attempt = (any::<u8>(), prop::option::of(cause), used);
+    let ends = prop::option::of(prop_oneof![Just(Ok(())), cause.prop_map(Err)]);
+    let attempt = (any::<u8>(), ends, used);
     let attempts = prop::collection::vec(attempt, 0..4);
     (0_u64..40_000, any::<u8>(), prop::option::of(any::<u8>()), end, attempts, 0_u64..100_000)
         .prop_map(|(wait, model, key, end, attempts, took)| Asked { wait, model, key, end, attempts, took })
@@ -58,7 +59,7 @@ impl Asked {
             .attempts
             .iter()
             .zip(&targets)
-            .map(|((_, failed, used), target)| Attempt { target, failed: *failed, used: *used, took: self.took })
+            .map(|((_, end, used), target)| Attempt { target, end: *end, used: *used, took: self.took })
             .collect();
         let sample = Sample {
             model: Some(&model),
@@ -118,7 +119,7 @@ proptest! {
         prop_assert_eq!((models.requests, models.used), (told.len() as u64, used));
         prop_assert_eq!(keys.requests, told.iter().filter(|asked| asked.key.is_some()).count() as u64);
         prop_assert_eq!((targets.requests, targets.used), (told.iter().map(|asked| asked.attempts.len() as u64).sum(), used));
-        let failures = told.iter().flat_map(|asked| &asked.attempts).filter(|(_, failed, _)| failed.is_some()).count() as u64;
+        let failures = told.iter().flat_map(|asked| &asked.attempts).filter(|(_, end, _)| matches!(end, Some(Err(_)))).count() as u64;
         let causes = Cause::all().map(|cause| minutes.iter().map(|it| it.cause(cause)).sum::<u64>());
         prop_assert_eq!((causes.sum::<u64>(), targets.failed), (failures, failures));
         let timed: u64 = minutes.iter().map(|it| it.took.count()).sum();
