@@ -49,3 +49,38 @@ impl Check<'_> {
         Some(Page { path: path.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::config::Config;
+
+    /// The page's path; else the path of each mistake.
+    fn page(page: Value, role: &str) -> Result<String, Vec<String>> {
+        let file = json!({
+            "providers": {"a": {"kind": "openai"}}, "models": {"m": {"targets": [{"provider": "a"}]}},
+            "keys": [{"name": "k", "sha256": "ab".repeat(32), "role": role}], "page": page,
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap());
+        let page = config.map(|config| config.page.map_or(String::new(), |page| page.path));
+        page.map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.path).collect())
+    }
+
+    #[test]
+    fn it_has_a_path_of_its_own() {
+        let good = |path: &str| Ok(path.to_owned());
+        assert_eq!((page(json!({}), "admin"), page(Value::Null, "user")), (good("/gateway"), good("")));
+        for path in ["/ops", "/ops/gateway-2_x.html", "/v10"] {
+            assert_eq!(page(json!({"path": path}), "admin"), good(path));
+        }
+        for path in ["", "/", "ops", "/ops/", "//ops", "/a b", "/a?b", "/a#b", "/../a", "/%61", "/v1", "/v1/models"] {
+            assert_eq!(page(json!({"path": path}), "admin"), Err(vec!["page.path".to_owned()]), "{path}");
+        }
+    }
+
+    #[test]
+    fn somebody_has_to_be_able_to_see_it() {
+        assert_eq!(page(json!({}), "user"), Err(vec!["page".to_owned()]));
+    }
+}

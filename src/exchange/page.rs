@@ -54,9 +54,9 @@ fn data(config: &Config, host: &dyn Host, path: &str) -> Result<Step, Error> {
 
 const PAGE: &str = include_str!("page.html");
 /// What the page may do: run its one script, look as its one style sheet says, ask where it came from.
-const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 /// By their SHA-256, which a test compares.
-const SCRIPT: &str = "sha256-TY0m0st27vym3nzxS7HIKkgO2qIzBJ1+b36PjxMY5Xg=";
+const SCRIPT: &str = "sha256-RdouNfEnNguBKa3MurqWcZZMOpoF+VUDbxct+9Nd7qo=";
 const STYLE: &str = "sha256-v+5RslpY5trsBYPuyCyvEMLMKibSALkSm93E3DjSzrA=";
 
 #[cfg(test)]

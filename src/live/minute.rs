@@ -37,7 +37,7 @@ pub struct Totals {
     pub refused: u64,
     /// Their clients left.
     pub left: u64,
-    /// They went on to another target, whatever came of it.
+    /// They took more than one attempt, whatever came of it.
     pub fell_back: u64,
     /// Of some of what they used nobody knows the price.
     pub unpriced: u64,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 
-use super::{Attempt, Counts, End, HOUR, MINUTE, Minute, SLOTS, Sample, Totals, Used, count, hour};
+use super::{Attempt, Counts, End, HOUR, MINUTE, Minute, Rows, SLOTS, Sample, Totals, Used, count, hour};
 use crate::error::Cause;
 use crate::route::board::Board;
 use crate::route::{Record, Shared, Version};
@@ -35,8 +35,16 @@ struct Asked {
     model: u8,
     key: Option<u8>,
     end: End,
-    attempts: Vec<(u8, Option<Result<(), Cause>>, Used)>,
+    attempts: Vec<Tried>,
     took: u64,
+}
+
+/// An attempt at it.
+#[derive(Debug, Clone)]
+struct Tried {
+    target: String,
+    end: Option<Result<(), Cause>>,
+    used: Used,
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -46,6 +54,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     let used = used.prop_map(|(input, cached, output, usd)| Used { input, cached, output, usd });
     let ends = prop::option::of(prop_oneof![Just(Ok(())), cause.prop_map(Err)]);
     let attempt = (any::<u8>(), ends, used);
+    let attempt = attempt.prop_map(|(target, end, used)| Tried { target: format!("t{target}"), end, used });
     let attempts = prop::collection::vec(attempt, 0..4);
     (0_u64..40_000, any::<u8>(), prop::option::of(any::<u8>()), end, attempts, 0_u64..100_000)
         .prop_map(|(wait, model, key, end, attempts, took)| Asked { wait, model, key, end, attempts, took })
@@ -54,13 +63,8 @@ fn asked() -> impl Strategy<Value = Asked> {
 impl Asked {
     fn count(&self, shared: &dyn Shared, now: u64) {
         let (model, key) = (format!("m{}", self.model), self.key.map(|key| format!("k{key}")));
-        let targets: Vec<String> = self.attempts.iter().map(|(target, ..)| format!("t{target}")).collect();
-        let attempts: Vec<Attempt<'_>> = self
-            .attempts
-            .iter()
-            .zip(&targets)
-            .map(|((_, end, used), target)| Attempt { target, end: *end, used: *used, took: self.took })
-            .collect();
+        let attempt = |tried: &'_ Tried| Attempt { target: &tried.target, end: tried.end, used: tried.used, took: 7 };
+        let attempts: Vec<Attempt<'_>> = self.attempts.iter().map(attempt).collect();
         let sample = Sample {
             model: Some(&model),
             key: key.as_deref(),
@@ -83,19 +87,17 @@ fn totals(minutes: &[Minute]) -> Totals {
 proptest! {
     /// Whatever was counted within the hour is told: in the totals, by model, by key, by target, by cause and by duration.
     #[test]
-    fn sums_are_what_was_put_in(all in prop::collection::vec(asked(), 1..150), overtaken in any::<u64>()) {
-        let (board, start) = (Board::default(), 1_700_000_000_000);
-        let mut now = start;
-        let mut when = Vec::new();
+    fn sums_are_what_was_put_in(all in prop::collection::vec(asked(), 1..100), overtaken in any::<u64>()) {
+        let board = Board::default();
+        let (mut now, mut when) = (1_700_000_000_000, Vec::new());
         let mut rest = &all[..];
         while let [first, after @ ..] = rest {
             now += first.wait;
-            // As many other workers as there are bits get their turn while the first has read and not written.
+            // So many other workers get their turns while this one has read and not written.
             let others = (overtaken >> (rest.len() % 61) & 3) as usize;
             let (others, after) = after.split_at(others.min(after.len()));
-            let busy = Busy { board: &board, meanwhile: RefCell::default() };
-            let turn = |asked: &'_ Asked| { let (asked, board) = (asked.clone(), &board); Box::new(move || asked.count(board, now)) as Box<dyn FnOnce()> };
-            busy.meanwhile.borrow_mut().extend(others.iter().map(turn));
+            let turns = others.iter().map(|asked| -> Box<dyn FnOnce()> { Box::new(|| asked.count(&board, now)) });
+            let busy = Busy { board: &board, meanwhile: RefCell::new(turns.collect()) };
             first.count(&busy, now);
             when.extend((0..=others.len()).map(|_| now / MINUTE));
             rest = after;
@@ -105,25 +107,29 @@ proptest! {
         prop_assert!(board.count() as u64 <= SLOTS);
         let oldest = now / MINUTE - (HOUR - 1);
         let told: Vec<&Asked> = all.iter().zip(&when).filter(|(_, at)| **at >= oldest).map(|(asked, _)| asked).collect();
+        let tried: Vec<&Tried> = told.iter().flat_map(|asked| &asked.attempts).collect();
+        let failed = tried.iter().filter(|tried| matches!(tried.end, Some(Err(_)))).count() as u64;
+        let mut used = Used::default();
+        tried.iter().for_each(|tried| used.add(&tried.used));
+
         let totals = totals(&minutes);
         let ended = |end: End| told.iter().filter(|asked| asked.end == end).count() as u64;
-        prop_assert_eq!(
-            [totals.answered, totals.failed, totals.refused, totals.left],
-            [End::Answered, End::Failed, End::Refused, End::Left].map(ended)
-        );
-        let mut used = Used::default();
-        told.iter().flat_map(|asked| &asked.attempts).for_each(|(_, _, more)| used.add(more));
+        prop_assert_eq!(totals.answered, ended(End::Answered));
+        prop_assert_eq!(totals.failed, ended(End::Failed));
+        prop_assert_eq!(totals.refused, ended(End::Refused));
+        prop_assert_eq!(totals.left, ended(End::Left));
         prop_assert_eq!(totals.used, used);
-        let sum = |of: fn(&Minute) -> Counts| minutes.iter().fold(Counts::default(), |mut sum, minute| { sum.add(&of(minute)); sum });
-        let (models, keys, targets) = (sum(|it| it.models.total()), sum(|it| it.keys.total()), sum(|it| it.targets.total()));
+        let sum = |of: fn(&Minute) -> &Rows| {
+            minutes.iter().map(of).fold(Counts::default(), |mut sum, rows| { sum.add(&rows.total()); sum })
+        };
+        let (models, keys, targets) = (sum(|it| &it.models), sum(|it| &it.keys), sum(|it| &it.targets));
         prop_assert_eq!((models.requests, models.used), (told.len() as u64, used));
         prop_assert_eq!(keys.requests, told.iter().filter(|asked| asked.key.is_some()).count() as u64);
-        prop_assert_eq!((targets.requests, targets.used), (told.iter().map(|asked| asked.attempts.len() as u64).sum(), used));
-        let failures = told.iter().flat_map(|asked| &asked.attempts).filter(|(_, end, _)| matches!(end, Some(Err(_)))).count() as u64;
-        let causes = Cause::all().map(|cause| minutes.iter().map(|it| it.cause(cause)).sum::<u64>());
-        prop_assert_eq!((causes.sum::<u64>(), targets.failed), (failures, failures));
-        let timed: u64 = minutes.iter().map(|it| it.took.count()).sum();
-        prop_assert_eq!((timed, minutes.iter().map(|it| it.first.count()).sum()), (totals.answered, totals.answered));
+        prop_assert_eq!((targets.requests, targets.used, targets.failed), (tried.len() as u64, used, failed));
+        let causes: u64 = Cause::all().flat_map(|cause| minutes.iter().map(move |it| it.cause(cause))).sum();
+        prop_assert_eq!(causes, failed);
+        let timed = |of: fn(&Minute) -> u64| -> u64 { minutes.iter().map(of).sum() };
+        prop_assert_eq!((timed(|it| it.took.count()), timed(|it| it.first.count())), (totals.answered, totals.answered));
     }
 
     #[test]
