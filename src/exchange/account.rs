@@ -17,7 +17,6 @@ use crate::tokens::Estimate;
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     reservation: Reservation,
-    estimate: Amounts,
     /// Configuration's name for the model.
     model: String,
     learns: bool,
@@ -51,7 +50,7 @@ impl Accounts {
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), model: found.name };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
+        Ok(Self { reservation, model: found.name.to_owned(), learns })
     }
 
     /// The request is over: counts what it used in place of what was reserved for it.

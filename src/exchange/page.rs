@@ -56,8 +56,8 @@ const PAGE: &str = include_str!("page.html");
 /// What the page may do: run its one script, look as its one style sheet says, ask where it came from.
 const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 /// By their SHA-256, which a test compares.
-const SCRIPT: &str = "sha256-RdouNfEnNguBKa3MurqWcZZMOpoF+VUDbxct+9Nd7qo=";
-const STYLE: &str = "sha256-v+5RslpY5trsBYPuyCyvEMLMKibSALkSm93E3DjSzrA=";
+const SCRIPT: &str = "sha256-PFJGmKkP5y1z/MZ2IS8ZRS0wXja/Hwafv+tlLEFs70k=";
+const STYLE: &str = "sha256-DbiuBKBWmuXRnCTReAIM+tgUaOaEohocTUf2TvQn59g=";
 
 #[cfg(test)]
 mod tests {

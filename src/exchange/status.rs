@@ -243,8 +243,8 @@ impl Full<'_> {
         }
         for by in &limit.by {
             match by {
-                By::Team => w.field_some("team", &key.team.as_deref()),
-                By::Label(name) => w.field_some("label", &key.labels.get(name).map(String::as_str)),
+                By::Team => w.field("team", &key.team.as_deref()),
+                By::Label(name) => w.field("label", &key.labels.get(name).map(String::as_str)),
                 By::Key | By::Model | By::User => {}
             }
         }

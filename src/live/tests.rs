@@ -63,8 +63,9 @@ fn asked() -> impl Strategy<Value = Asked> {
 impl Asked {
     fn count(&self, shared: &dyn Shared, now: u64) {
         let (model, key) = (format!("m{}", self.model), self.key.map(|key| format!("k{key}")));
-        let attempt = |tried: &'_ Tried| Attempt { target: &tried.target, end: tried.end, used: tried.used, took: 7 };
-        let attempts: Vec<Attempt<'_>> = self.attempts.iter().map(attempt).collect();
+        let attempts = self.attempts.iter();
+        let attempts: Vec<Attempt<'_>> =
+            attempts.map(|Tried { target, end, used }| Attempt { target, end: *end, used: *used, took: 7 }).collect();
         let sample = Sample {
             model: Some(&model),
             key: key.as_deref(),
