@@ -43,7 +43,7 @@ test: ## everything CI runs, each step with its time
 
 .PHONY: test-native
 test-native: setup build ## the Rust tests: core, module on a small host, real Envoy
-	@tests/setup/install redis prometheus
+	@tests/setup/install redis prometheus browser
 	@tests/setup/native-tests
 
 .PHONY: test-wasm

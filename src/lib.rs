@@ -17,6 +17,7 @@ pub mod facts;
 pub mod frame;
 pub mod json;
 pub mod limits;
+pub mod live;
 pub mod metrics;
 pub mod names;
 pub mod price;

@@ -11,6 +11,7 @@ use super::file::{File, ProviderFile, Timeouts};
 use super::keys::Keys;
 use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Model, Models};
+use super::page::Page;
 use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
 use super::shared::RateLimitService;
@@ -56,6 +57,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Whether clients may ask how their targets were chosen.
     pub debug: bool,
+    /// The page for operators, if there is to be one.
+    pub page: Option<Page>,
 }
 
 /// Where the access log goes.
@@ -186,6 +189,7 @@ impl Check<'_> {
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,
+            page: self.page(),
         }
     }
 

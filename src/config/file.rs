@@ -9,6 +9,7 @@ use super::auth::AuthFile;
 use super::certificate::TlsFile;
 use super::keys::KeyFile;
 use super::limits::LimitFile;
+use super::page::PageFile;
 use super::policy::Strategy;
 use super::roles::RoleFile;
 use super::secret::SecretRef;
@@ -103,6 +104,9 @@ pub struct File {
     /// chosen. Default false: only those with a key whose role is `admin`.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub debug: bool,
+    /// A page that shows keys with the role `admin` what goes through the gateway. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageFile>,
 }
 
 /// A provider: an LLM service, or servers that speak like one.

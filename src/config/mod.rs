@@ -12,6 +12,7 @@ mod file;
 mod keys;
 mod limits;
 mod models;
+mod page;
 mod policy;
 mod roles;
 mod rules;
@@ -32,6 +33,7 @@ pub use self::file::{
 pub use self::keys::{Hash, Key, KeyFile, Keys, glob};
 pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
+pub use self::page::{Page, PageFile};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::roles::{Rights, Role, RoleFile};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};

@@ -8,10 +8,12 @@ use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
 use super::log;
 use super::metrics::updates;
+use super::page;
 use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
+use super::traffic;
 use super::usage::usage;
 use super::verdict;
 use crate::clients::openai;
@@ -166,6 +168,9 @@ impl Machine for Gateway {
         asked.key = self.key.take();
         asked.passed = accounts.passed().to_vec();
         let record = Record::new(&self.config, *asked, tried, cut, host.now());
+        if self.config.page.is_some() {
+            traffic::add(&record, host);
+        }
         step.properties = log::properties(&record);
         accounts.report(&record.used, host, &mut step);
         accounts.settle(&self.config, &record, host);
@@ -199,8 +204,11 @@ impl Gateway {
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
-        let path = header(":path");
-        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
+        let (method, path) = (header(":method"), header(":path"));
+        if let Some(answer) = page::answer(&self.config, host, &method, &path) {
+            return answer;
+        }
+        let Some((asks, below)) = Endpoint::find(&method, &path)? else {
             return Ok(without_orders(host, Step::go()));
         };
         if let Asks::Model(operation) = asks {

@@ -20,15 +20,18 @@ mod identity;
 mod ledger;
 mod log;
 mod metrics;
+mod page;
 mod queue;
 mod rate_limit;
 mod record;
 mod relay;
 mod retry_after;
 mod single;
+mod status;
 mod step;
 mod sticky;
 mod subject;
+mod traffic;
 mod usage;
 mod verdict;
 

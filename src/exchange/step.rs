@@ -61,9 +61,9 @@ pub enum Flow {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers besides `content-type: application/json`.
+    /// Headers besides `content-type: application/json`, or with another type in its place.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// JSON, unless the headers say otherwise.
     pub body: String,
 }
 
@@ -236,6 +236,13 @@ impl Step {
     /// Sets a property.
     pub fn property(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
         self.properties.push((name, value.into()));
+    }
+}
+
+impl Reply {
+    /// Whether it is what its headers would say if they said anything.
+    pub fn is_json(&self) -> bool {
+        !self.headers.iter().any(|(name, _)| *name == "content-type")
     }
 }
 

@@ -76,7 +76,7 @@ fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, 
 }
 
 fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writer<'_>) {
-    let Account { used, held, reset } = account;
+    let Account { used, held, reset, .. } = account;
     let amount = |amount| Counted { amount, usd: limit.amount == Amount::Usd };
     w.object(|w| {
         w.field("limit", &limit.name);
@@ -95,9 +95,10 @@ fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writ
 }
 
 /// A number: of whatever it is, or USD.
-struct Counted {
-    amount: u64,
-    usd: bool,
+pub(super) struct Counted {
+    pub amount: u64,
+    /// Whether it is in 10⁻¹² USD.
+    pub usd: bool,
 }
 
 impl Write for Counted {

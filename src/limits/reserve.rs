@@ -227,6 +227,8 @@ pub struct Account {
     pub held: u64,
     /// In how many milliseconds the window begins anew; 0 where there is none.
     pub reset: u64,
+    /// Tells it from other accounts with the limit.
+    pub subject: u64,
 }
 
 /// What `who` has with a limit; `None` if the limit is not about them.
@@ -234,10 +236,10 @@ pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Optio
     if !is_about(limit, who) {
         return None;
     }
-    let (record, _) = place(limit, who, now, shared);
+    let (record, subject) = place(limit, who, now, shared);
     let (used, held) = read::<account::Account>(shared, &record).taken(now, &limit.window);
     let reset = limit.window.forgotten(limit.window.slice(now), 0).saturating_sub(now);
-    Some(Account { used, held, reset })
+    Some(Account { used, held, reset, subject })
 }
 
 /// Whether `limit` is about them at all.

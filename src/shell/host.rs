@@ -106,7 +106,7 @@ fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Op
 }
 
 fn answer(reply: Reply) -> Action {
-    let mut headers = vec![("content-type", "application/json")];
+    let mut headers = if reply.is_json() { vec![("content-type", "application/json")] } else { Vec::new() };
     headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
     check("reply", sent);

@@ -123,7 +123,8 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
     }
     state.rerouted |= step.reroute;
     if let Flow::Reply(reply) = step.flow {
-        let mut headers = Headers::of(&[("content-type", "application/json")]);
+        let json = [("content-type", "application/json")];
+        let mut headers = Headers::of(if reply.is_json() { &json } else { &json[..0] });
         headers.0.extend(Headers::of(&reply.headers).0);
         held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
         return Action::Pause;

@@ -1,6 +1,7 @@
 //! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
+pub mod browser;
 pub mod failures;
 pub mod front;
 pub mod load;
