@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auth::AuthFile;
 use super::checked::Check;
-use super::keys::Role;
+use super::roles::ADMIN;
 
 /// The page on which operators see what goes through the gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -40,7 +41,10 @@ impl Check<'_> {
             self.mistake("page.path", "what begins with `/v1` is for clients; leave it out, or choose another");
         }
         // Who may see it has to have a key to show.
-        if !self.file.keys.iter().flatten().any(|key| key.role == Some(Role::Admin) && !key.disabled) {
+        let is_admin = |role: &str| role == ADMIN || self.file.roles.get(role).is_some_and(|role| role.admin);
+        let holders = self.file.keys.iter().flatten().filter(|key| !key.disabled);
+        let by_auth = self.file.auth != AuthFile::default();
+        if !by_auth && !holders.filter_map(|key| key.role.as_deref()).any(is_admin) {
             self.mistake(
                 "page",
                 "shows its data to keys with `role: admin`, and there is none: `model-gateway key new NAME` makes a key for `keys`",

@@ -73,7 +73,7 @@ pub struct Rights {
 
 /// Those that need no configuration: a role for everyone, and one that sees everything.
 const USER: &str = "user";
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 impl Check<'_> {
     /// Every role by its name, the two that are always there among them.

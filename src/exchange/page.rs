@@ -7,7 +7,7 @@
 use super::access::{admit, identify};
 use super::status::status;
 use super::step::{Host, Reply, Step};
-use crate::config::{Config, Page, Role};
+use crate::config::{Config, Page};
 use crate::error::{Cause, Error};
 
 /// What to answer, if the request is for the page, or for something below it.
@@ -44,7 +44,7 @@ fn page() -> Step {
 fn data(config: &Config, host: &dyn Host, path: &str) -> Result<Step, Error> {
     let key = identify(config, host)?;
     admit(key.as_deref(), path)?;
-    if key.is_none_or(|key| key.role != Role::Admin) {
+    if key.is_none_or(|key| !key.role.admin) {
         let message = "Your API key may not see this: it is for keys with the role `admin`.";
         return Err(Error::new(Cause::Forbidden, message));
     }
@@ -56,7 +56,7 @@ const PAGE: &str = include_str!("page.html");
 /// What the page may do: run its one script, look as its one style sheet says, ask where it came from.
 const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 /// By their SHA-256, which a test compares.
-const SCRIPT: &str = "sha256-PFJGmKkP5y1z/MZ2IS8ZRS0wXja/Hwafv+tlLEFs70k=";
+const SCRIPT: &str = "sha256-mLGsuqcRetOel7NpJpC2/2Yxq1rC3raUJz2DSVfWFqM=";
 const STYLE: &str = "sha256-DbiuBKBWmuXRnCTReAIM+tgUaOaEohocTUf2TvQn59g=";
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::usage::Counted;
 use crate::config::{Amount, By, Config, Key, Limit, Of, Target};
 use crate::error::{Cause, Fault};
 use crate::json::Writer;
-use crate::limits::{self, Account, Who};
+use crate::limits::{self, Account, At, Who};
 use crate::live::{Counts, Histogram, MINUTE, Minute, Rows, Totals, Used, by_name, hour};
 use crate::route::{Health, Keys, Standing, key, read};
 
@@ -184,6 +184,7 @@ struct Full<'c> {
     limit: &'c Limit,
     key: &'c Key,
     model: &'c str,
+    at: Option<At<'c>>,
     account: Account,
 }
 
@@ -216,15 +217,30 @@ fn of_limit<'c>(config: &'c Config, limit: &'c Limit, host: &'c dyn Host) -> imp
     keys.flat_map(move |key: &Key| {
         let models = config.models.iter().map(|(name, _)| name).filter(move |model| !of_keys || key.may_ask(model));
         let models = models.take(if of_models { usize::MAX } else { 1 });
-        models.filter_map(move |model| {
-            let account = limits::look(limit, Who { key: Some(key), user: None, model }, host.now(), host)?;
-            Some(Full { limit, key, model, account })
+        models.flat_map(move |model| {
+            places(config, limit).into_iter().filter_map(move |at| {
+                let account = limits::look(limit, Who { key: Some(key), user: None, model, at }, host.now(), host)?;
+                Some(Full { limit, key, model, at, account })
+            })
         })
     })
 }
 
+/// Where requests may go, as far as the limit tells that apart.
+fn places<'c>(config: &'c Config, limit: &Limit) -> Vec<Option<At<'c>>> {
+    if !limit.is_of_targets() {
+        return vec![None];
+    }
+    if limit.by.contains(&By::Target) {
+        let targets = config.models.iter().flat_map(|(_, model)| &model.targets);
+        return targets.map(|target| Some(At { provider: &target.provider, target: &target.id })).collect();
+    }
+    config.providers.keys().map(|provider| Some(At { provider, target: "" })).collect()
+}
+
 fn is_of_keys(limit: &Limit) -> bool {
-    matches!(limit.of, Of::Key(_)) || limit.by.iter().any(|by| matches!(by, By::Key | By::Team | By::Label(_)))
+    matches!(limit.of, Of::Key(_) | Of::Role(_))
+        || limit.by.iter().any(|by| matches!(by, By::Key | By::Team | By::Label(_)))
 }
 
 impl Full<'_> {
@@ -233,7 +249,7 @@ impl Full<'_> {
     }
 
     fn write(&self, w: &mut Writer<'_>) {
-        let Self { limit, key, model, account } = self;
+        let Self { limit, key, model, at, account } = self;
         w.field("limit", &limit.name);
         if matches!(limit.of, Of::Key(_)) || limit.by.contains(&By::Key) {
             w.field("key", &key.name);
@@ -241,10 +257,17 @@ impl Full<'_> {
         if matches!(limit.of, Of::Model(_)) || limit.by.contains(&By::Model) {
             w.field("model", *model);
         }
+        match &limit.of {
+            Of::Role(role) => w.field("role", role),
+            Of::Provider(provider) if !limit.by.contains(&By::Provider) => w.field("provider", provider),
+            _ => {}
+        }
         for by in &limit.by {
             match by {
                 By::Team => w.field("team", &key.team.as_deref()),
                 By::Label(name) => w.field("label", &key.labels.get(name).map(String::as_str)),
+                By::Provider => w.field("provider", &at.map(|at| at.provider)),
+                By::Target => w.field("target", &at.map(|at| at.target)),
                 By::Key | By::Model | By::User => {}
             }
         }

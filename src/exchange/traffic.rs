@@ -19,7 +19,7 @@ pub(super) fn add(record: &Record, host: &dyn Host) {
     let attempts: Vec<Attempt<'_>> = attempts.iter().map(attempt).collect();
     let sample = Sample {
         model: asked.found.as_deref(),
-        key: asked.key.as_ref().map(|key| key.name.as_str()),
+        key: asked.key.as_ref().filter(|key| !key.foreign).map(|key| key.name.as_str()),
         end,
         refused: asked.refused.as_ref().map(|refusal| refusal.cause),
         attempts: &attempts,
