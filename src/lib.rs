@@ -20,6 +20,7 @@ pub mod limits;
 pub mod names;
 pub mod price;
 pub mod providers;
+pub mod redact;
 pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;

@@ -6,6 +6,8 @@
 mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
+#[path = "exchange/observe.rs"]
+mod observe;
 #[path = "exchange/properties.rs"]
 mod properties;
 #[path = "exchange/rows.rs"]

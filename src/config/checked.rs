@@ -9,11 +9,15 @@ use super::base_url::BaseUrl;
 use super::api_keys::ApiKey;
 use super::file::{File, ProviderFile, Timeouts};
 use super::keys::Keys;
+use super::labels::Labels;
 use super::limits::Limit;
+use super::log::Sink;
 use super::models::{MAX_ATTEMPTS, Model, Models};
+use super::payloads::Payloads;
 use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
 use super::suggest::unknown;
+use super::tracing::Tracing;
 use super::units::{Bytes, Duration};
 use crate::price::Price;
 use crate::providers::{self, Kind, Settings};
@@ -28,7 +32,13 @@ pub struct Config {
     /// Worker threads of Envoy; `None` for one per core.
     pub workers: Option<u32>,
     /// Where the access log goes.
-    pub log: Log,
+    pub log: Vec<Sink>,
+    /// Which labels clients may give their requests.
+    pub labels: Labels,
+    /// Traces of requests.
+    pub tracing: Option<Tracing>,
+    /// Which requests and answers are logged as a whole.
+    pub payloads: Option<Payloads>,
     /// Largest request body, in bytes.
     pub body_limit: u64,
     /// Longest silence in the middle of an answer.
@@ -49,17 +59,6 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Whether clients may ask how their targets were chosen.
     pub debug: bool,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Log {
-    /// To standard output.
-    Stdout,
-    /// Nowhere.
-    Off,
-    /// To the file with this path.
-    Path(String),
 }
 
 /// Where requests can go.
@@ -152,20 +151,15 @@ impl Check<'_> {
         if body_limit > MAX_BODY_LIMIT || body_limit == Bytes(0) {
             self.mistake("body_limit", format!("expected between `1B` and `{MAX_BODY_LIMIT}`"));
         }
-        let log = match file.log.as_deref() {
-            None | Some("stdout") => Log::Stdout,
-            Some("off") => Log::Off,
-            Some(path) => Log::Path(path.to_owned()),
-        };
-        if log == Log::Path(String::new()) {
-            self.mistake("log", "expected `stdout`, `off`, or a path");
-        }
         self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT);
         Config {
             listen,
             admin,
             workers: file.workers,
-            log,
+            log: self.sinks("log", file.log.as_ref()),
+            labels: self.labels(),
+            tracing: self.tracing(),
+            payloads: self.payloads(),
             body_limit: body_limit.0,
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),
             forward_headers: self.forward_headers(),

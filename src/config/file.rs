@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKeyFile;
 use super::keys::KeyFile;
+use super::labels::LabelsFile;
 use super::limits::LimitFile;
+use super::log::LogFile;
+use super::payloads::PayloadsFile;
 use super::policy::Strategy;
 use super::secret::SecretRef;
+use super::tracing::TracingFile;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
 use crate::facts::Facts;
@@ -28,9 +32,18 @@ pub struct File {
     /// Worker threads of Envoy. Default: one per core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
-    /// Where the access log goes: `stdout`, `off`, or a path. Default `stdout`.
+    /// Where the access log goes. Default `stdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<String>,
+    pub log: Option<LogFile>,
+    /// Labels that clients may give their requests, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsFile>,
+    /// Traces of requests. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<TracingFile>,
+    /// A log of requests and answers as a whole. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payloads: Option<PayloadsFile>,
     /// Largest request body. Default `32MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<Bytes>,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
+use super::labels::USER;
 use super::units::Duration;
 use crate::chance::hash;
 use crate::limits::window::{Per, Window};
@@ -43,7 +44,8 @@ pub struct LimitFile {
     /// When a day or month begins: how far the clock is ahead of UTC, `+02:00`. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utc_offset: Option<String>,
-    /// What has an account of its own: `key`, `team`, `label:NAME`, `user` (the request's member), `model`; several together.
+    /// What has an account of its own: `key`, `team`, `label:NAME` (of the key), `client_label:NAME` (of the key, or else as the
+    /// client says), `user` (the request's member), `model`; several together.
     /// Default: a key's own limits are for the key, a model's for the model, those at the top for all together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
@@ -115,6 +117,8 @@ pub enum By {
     Team,
     /// One of its labels.
     Label(String),
+    /// A label that the client may give the request itself, where its key does not.
+    ClientLabel(String),
     /// The request's `user`.
     User,
     /// The model that is asked for.
@@ -225,8 +229,18 @@ impl Check<'_> {
             ("model", _) => By::Model,
             (_, Some(label)) if !label.is_empty() => By::Label(label.to_owned()),
             _ => {
-                self.mistake(format!("{path}.by[{index}]"), "expected `key`, `team`, `label:NAME`, `user` or `model`");
-                return None;
+                let Some(label) = by.strip_prefix("client_label:") else {
+                    let expected = "expected `key`, `team`, `label:NAME`, `client_label:NAME`, `user` or `model`";
+                    self.mistake(format!("{path}.by[{index}]"), expected);
+                    return None;
+                };
+                let labels = self.file.labels.clone().unwrap_or_default();
+                let named = labels.headers.iter().chain(&labels.metadata).any(|name| name == label);
+                if !named && !(labels.user && label == USER) {
+                    let message = format!("clients may not say it: `labels: {{ headers: [{label}] }}` lets them");
+                    self.mistake(format!("{path}.by[{index}]"), message);
+                }
+                By::ClientLabel(label.to_owned())
             }
         })
     }

@@ -8,27 +8,35 @@ mod base_url;
 mod checked;
 mod file;
 mod keys;
+mod labels;
 mod limits;
+mod log;
 mod models;
+mod payloads;
 mod policy;
 mod rules;
 mod secret;
 mod suggest;
+mod tracing;
 mod units;
 mod when;
 
 pub use self::api_keys::{ApiKey, ApiKeyFile, ApiKeyMore};
 pub use self::base_url::BaseUrl;
-pub use self::checked::{Config, Log, Mistake, Provider};
+pub use self::checked::{Config, Mistake, Provider};
 pub use self::file::{
     Abilities, BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, TargetFile, Timeouts,
 };
 pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
+pub use self::labels::{Labels, LabelsFile, USER};
 pub use self::limits::{Amount, By, Limit, LimitFile, Of};
+pub use self::log::{Collector, Header, LogFile, LogPlace, Sink};
 pub use self::models::{Found, Model, Models, Target};
+pub use self::payloads::{Payloads, PayloadsFile, RedactFile};
 pub use self::policy::{Breaker, StickyBy, Strategy};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};
 pub use self::secret::{SecretFile, SecretRef};
 pub use self::suggest::{nearest, unknown};
+pub use self::tracing::{Tracing, TracingFile};
 pub use self::units::{Bytes, Duration};
 pub use self::when::{Operators, Scalar, TestFile, WhenFile};

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::labels::Labels;
 use super::ledger::Charge;
 use super::step::{Host, Step};
 use crate::chat::Usage;
@@ -47,7 +48,7 @@ impl Accounts {
         config: &Config,
         found: Found<'_>,
         key: Option<&Key>,
-        document: &Document<'_>,
+        (document, labels): (&Document<'_>, &Labels),
         estimate: Option<Estimate>,
         past: bool,
         host: &dyn Host,
@@ -59,7 +60,7 @@ impl Accounts {
             Amounts { input: usage.input, output, usd: dearest(found, &usage, host.now()) }
         });
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
-        let who = Who { key, user: user.as_deref(), model: found.name };
+        let who = Who { key, user: user.as_deref(), labels: labels.all(), model: found.name };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
         Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
     }

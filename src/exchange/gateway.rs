@@ -5,7 +5,9 @@ use std::rc::Rc;
 use super::access::{admit, identify, permit};
 use super::account::{self, Accounts, Used};
 use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::labels::Labels;
 use super::ledger::Ledger;
+use super::payload::Payload;
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::usage::usage;
@@ -35,6 +37,9 @@ pub struct Gateway {
     phase: Phase,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
+    labels: Labels,
+    /// What is to be logged of the answer as a whole, if it is.
+    payload: Option<Box<Payload>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +73,9 @@ impl Machine for Gateway {
         let Phase::Body(operation) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
-        self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error))
+        let mut step = self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error));
+        self.labels.tell(&mut step);
+        step
     }
 
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
@@ -107,10 +114,33 @@ impl Machine for Gateway {
         step
     }
 
+    fn wants_response(&self) -> Want {
+        match (self.phase == Phase::Sent, &self.payload, &self.config.tracing) {
+            (true, Some(_), _) => Want::Sight,
+            (true, None, Some(_)) => Want::End,
+            _ => Want::Nothing,
+        }
+    }
+
+    fn response_passes(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
+        if let Some(payload) = &mut self.payload {
+            payload.push(bytes);
+        }
+        let mut step = Step::go();
+        if end && self.config.tracing.is_some() {
+            // Envoy ends a span before it writes the log.
+            self.tell_used(host, &mut step);
+        }
+        step
+    }
+
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
         if self.phase != Phase::Sent {
             return step;
+        }
+        if let Some(payload) = self.payload.take() {
+            payload.end(&mut step);
         }
         self.settle(host, &mut step);
         let outcome = host.property(names::OUTCOME).unwrap_or_default();
@@ -133,8 +163,8 @@ impl Machine for Gateway {
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
-        let (accounts, phase) = (Accounts::default(), Phase::Pass);
-        Self { config, ledger, key: None, id: 0, accounts, streams: false, phase, told: None }
+        let (accounts, labels, phase) = (Accounts::default(), Labels::default(), Phase::Pass);
+        Self { config, ledger, key: None, id: 0, accounts, streams: false, phase, told: None, labels, payload: None }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
@@ -210,8 +240,11 @@ impl Gateway {
         let name = facts.model.decode();
         let (config, key) = (self.config.clone(), self.key.clone());
         let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
-        let request = Request::new(host, &document, &question);
+        self.labels = Labels::of(&config, key.as_deref(), host, &document);
+        let request = Request::new(host, &document, &question, &self.labels);
         let choice = choose(&config, &question, &request);
+        let seed = question.seed;
+        let asked = question.asked;
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
         let (found, accounts) = self.reserve(&config, choice.found, &document, estimate, host)?;
         let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
@@ -256,6 +289,8 @@ impl Gateway {
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
         step.keep = without_overrides(&config, host);
+        let sent = (body, facts.stream);
+        self.payload = Payload::begin(&config, (&name, asked), key.as_deref(), sent, seed, &mut step).map(Box::new);
         self.told = told;
         (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
         Ok(step)
@@ -274,7 +309,8 @@ impl Gateway {
             return Ok((found, Accounts::default()));
         }
         let key = self.key.as_deref();
-        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, host);
+        let reserve =
+            |found, past| Accounts::reserve(config, found, key, (document, &self.labels), estimate, past, host);
         let refused = match reserve(found, false) {
             Ok(accounts) => return Ok((found, accounts)),
             Err(refused) => refused,
@@ -289,22 +325,33 @@ impl Gateway {
         let charges = self.ledger.close(self.id);
         let accounts = core::mem::take(&mut self.accounts);
         let used = accounts.used(&self.config, &charges, host.now());
-        if used.amounts.input > 0 || used.amounts.output > 0 {
-            step.property(names::log::INPUT_TOKENS, used.amounts.input.to_string());
-            step.property(names::log::OUTPUT_TOKENS, used.amounts.output.to_string());
-        }
-        if used.estimated {
-            step.property(names::log::ESTIMATED, "true");
-        }
-        if !charges.is_empty() && !used.unpriced {
-            step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
-        }
+        tell(&used, charges.is_empty(), step);
         accounts.settle(used, host);
+    }
+
+    /// What was used by now, for traces.
+    fn tell_used(&self, host: &dyn Host, step: &mut Step) {
+        let charges = self.ledger.read(self.id);
+        tell(&self.accounts.used(&self.config, &charges, host.now()), charges.is_empty(), step);
     }
 
     fn too_large(&self, bytes: u64) -> Error {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
+    }
+}
+
+/// Sets what was used, for the log.
+fn tell(used: &Used, nothing: bool, step: &mut Step) {
+    if used.amounts.input > 0 || used.amounts.output > 0 {
+        step.property(names::log::INPUT_TOKENS, used.amounts.input.to_string());
+        step.property(names::log::OUTPUT_TOKENS, used.amounts.output.to_string());
+    }
+    if used.estimated {
+        step.property(names::log::ESTIMATED, "true");
+    }
+    if !nothing && !used.unpriced {
+        step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
     }
 }
 
@@ -365,7 +412,8 @@ pub fn explain(config: &Config, key: Option<&Key>, host: &dyn Host, body: &[u8])
     let facts = Facts::of(operation, &document)?;
     let name = facts.model.decode();
     let question = question(config, key, host, operation, &facts, &name)?;
-    let request = Request::new(host, &document, &question);
+    let labels = Labels::of(config, key, host, &document);
+    let request = Request::new(host, &document, &question, &labels);
     let choice = choose(config, &question, &request);
     Ok(Explanation::of(&decide(config, question, choice, &request, host)))
 }

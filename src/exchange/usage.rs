@@ -43,7 +43,7 @@ fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, 
     let by_model = limit.by.contains(&By::Model);
     let models = config.models.iter().map(|(name, _)| name);
     for model in models.filter(|model| key.is_none_or(|key| key.may_ask(model))) {
-        let who = Who { key, user: None, model };
+        let who = Who { key, user: None, labels: &[], model };
         if let Some(account) = limits::look(limit, who, host.now(), host) {
             account_of(limit, by_model.then_some(model), account, w);
             if !by_model {

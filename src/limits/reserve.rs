@@ -14,6 +14,8 @@ pub struct Who<'a> {
     pub key: Option<&'a Key>,
     /// The request's `user`.
     pub user: Option<&'a str>,
+    /// The request's labels, those of its client too.
+    pub labels: &'a [(String, String)],
     /// Configuration's name for the model.
     pub model: &'a str,
 }
@@ -99,7 +101,7 @@ pub struct Refused {
     pub downgrade_to: Option<String>,
 }
 
-/// How many records a limit by `user` has: clients make users up, and records never go away. Each user has one of
+/// How many records a limit by what clients make up has (`user`, their labels): records never go away. Each value has one of
 /// [`PLACES`] of them; who finds them all taken shares the last.
 const RECORDS: u64 = 16_384;
 const PLACES: u64 = 8;
@@ -255,6 +257,9 @@ fn subject(limit: &Limit, who: Who<'_>) -> u64 {
             By::Key => who.key.map(|key| key.name.as_str()),
             By::Team => who.key.and_then(|key| key.team.as_deref()),
             By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
+            By::ClientLabel(name) => {
+                who.labels.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+            }
             By::User => who.user,
             By::Model => Some(who.model),
         };
@@ -268,7 +273,8 @@ fn subject(limit: &Limit, who: Who<'_>) -> u64 {
 fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
     let subject = subject(limit, who);
     let id = limit.id;
-    if !limit.by.contains(&By::User) {
+    let made_up = |by: &By| matches!(by, By::User | By::ClientLabel(_));
+    if !limit.by.iter().any(made_up) {
         return (format!("limit {id:x} {subject:x}"), subject);
     }
     let mut free = None;
@@ -337,7 +343,7 @@ mod tests {
     const ONE: Amounts = Amounts { input: 100, output: 50, usd: 7 };
 
     fn ask(config: &Config, user: &str, now: u64, board: &Board) -> Result<Reservation, Refused> {
-        let who = Who { key: None, user: Some(user), model: "m" };
+        let who = Who { user: Some(user), model: "m", ..Who::default() };
         reserve(config.limits.iter(), who, ONE, false, now, board)
     }
 
@@ -391,7 +397,7 @@ mod tests {
     fn an_account_is_found_again_when_a_place_before_it_becomes_free() {
         let config = config(serde_json::json!([{"tokens": 150, "per": "day", "by": ["user"]}]));
         let limit = &config.limits[0];
-        let first_place = |user: &str| subject(limit, Who { key: None, user: Some(user), model: "m" }) % RECORDS;
+        let first_place = |user: &str| subject(limit, Who { user: Some(user), model: "m", ..Who::default() }) % RECORDS;
         let other = (0..).map(|number| format!("u{number}")).find(|user| first_place(user) == first_place("one"));
         let (board, other) = (Board::default(), other.unwrap());
         let one = ask(&config, "one", 0, &board).unwrap();

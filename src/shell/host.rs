@@ -36,7 +36,7 @@ impl Half {
 pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     tell(step.notices);
     for (name, value) in step.properties {
-        check(name, hostcalls::set_property(vec![name], Some(&value)));
+        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
     }
     if let Flow::Reply(reply) = step.flow {
         return answer(reply);
@@ -54,7 +54,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
 /// The same at the end of all: what is said, and what is there for the access log.
 pub(super) fn finish(step: Step) {
     for (name, value) in step.properties {
-        check(name, hostcalls::set_property(vec![name], Some(&value)));
+        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
     }
     tell(step.notices);
 }

@@ -37,6 +37,7 @@ impl<M: Machine> Stream<M> {
     fn request(&mut self, size: usize, end: bool) -> Action {
         let step = match self.machine.wants_request() {
             Want::Nothing => return Action::Continue,
+            Want::Sight | Want::End => return Action::Continue,
             Want::Whole | Want::Pieces if !end => self.machine.request_grows(size as u64),
             Want::Whole | Want::Pieces => {
                 let body = host::body(Half::Request, 0, size);
@@ -51,6 +52,12 @@ impl<M: Machine> Stream<M> {
         let wanted = self.machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
+            Want::End if !end => return Action::Continue,
+            Want::Sight | Want::End => {
+                let bytes = if wanted == Want::Sight { host::body(Half::Response, 0, size) } else { Vec::new() };
+                host::finish(self.machine.response_passes(&self.host(Half::Response), &bytes, end));
+                return Action::Continue;
+            }
             Want::Whole if !end => self.machine.response_grows(&self.host(Half::Response), size as u64),
             Want::Whole | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
@@ -101,6 +108,7 @@ impl<M: Machine> HttpContext for Stream<M> {
         match host::held(Half::Response) {
             Some(size) => self.response(size, true),
             None if self.machine.wants_response() == Want::Nothing => Action::Continue,
+            None if matches!(self.machine.wants_response(), Want::Sight | Want::End) => self.response(0, true),
             // Of a stream that went on piece by piece nothing is held, and nothing can be added to it.
             None => {
                 let step = self.machine.response_body(&self.host(Half::Response), b"", true);

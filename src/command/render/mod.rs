@@ -8,8 +8,11 @@ mod cluster;
 mod files;
 mod listener;
 mod local_reply;
+mod payloads;
 mod routes;
 pub mod secrets;
+mod sinks;
+mod tracing;
 mod wasm;
 mod yaml;
 
@@ -101,13 +104,13 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's clusters, in the order of their names, and where tokens come from.
+    /// Every provider's clusters, in the order of their names, where tokens come from, and where logs and traces go.
     pub fn clusters(&self) -> Vec<Value> {
         let providers = || self.config.providers.values();
         let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
         let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
         let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
-        nowhere.into_iter().chain(clusters).chain(metadata).collect()
+        nowhere.into_iter().chain(clusters).chain(metadata).chain(sinks::clusters(self)).collect()
     }
 
     fn admin(&self) -> Value {
