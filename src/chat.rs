@@ -377,6 +377,76 @@ pub struct Usage {
     pub reasoning: u64,
     /// Of these, sound.
     pub output_audio: u64,
+    /// How the request was served, as far as the provider says.
+    pub tier: ServiceTier,
+}
+
+impl Usage {
+    /// Takes `more` into it; of tiers the last that says something.
+    pub fn add(&mut self, more: &Self) {
+        let both = [
+            (&mut self.input, more.input),
+            (&mut self.cached, more.cached),
+            (&mut self.cache_write, more.cache_write),
+            (&mut self.cache_write_1h, more.cache_write_1h),
+            (&mut self.input_audio, more.input_audio),
+            (&mut self.output, more.output),
+            (&mut self.reasoning, more.reasoning),
+            (&mut self.output_audio, more.output_audio),
+        ];
+        for (sum, more) in both {
+            *sum = sum.saturating_add(more);
+        }
+        if more.tier != ServiceTier::Standard {
+            self.tier = more.tier;
+        }
+    }
+}
+
+/// How a request was served, by the provider's own word in its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceTier {
+    /// As all are, unless something else is said.
+    #[default]
+    Standard,
+    /// Sooner, for more.
+    Priority,
+    /// When there is room, for less.
+    Flex,
+    /// Within a day, for less.
+    Batch,
+}
+
+impl ServiceTier {
+    /// What `service_tier` of an answer means (OpenAI, Anthropic, Bedrock, Gemini), or `trafficType` (Vertex). Names that are
+    /// not priced apart are the standard.
+    ///
+    /// - <https://platform.openai.com/docs/api-reference/chat/object>
+    /// - <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse>
+    pub fn named(name: &str) -> Self {
+        match name {
+            "priority" | "PRIORITY" | "ON_DEMAND_PRIORITY" => Self::Priority,
+            "flex" | "FLEX" | "ON_DEMAND_FLEX" => Self::Flex,
+            "batch" => Self::Batch,
+            _ => Self::Standard,
+        }
+    }
+
+    /// The tier by which a provider of this kind charges for it.
+    pub fn charged(self, kind: &str) -> Self {
+        // "Pricing matches the on-demand tier": https://console.groq.com/docs/flex-processing
+        if kind == "groq" { Self::Standard } else { self }
+    }
+
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Priority => "priority",
+            Self::Flex => "flex",
+            Self::Batch => "batch",
+        }
+    }
 }
 
 /// What a stream says next. Every delta belongs to one choice, whose number goes with it (see [`Sink`]).

@@ -56,49 +56,74 @@ pub const GATEWAY_ROOT: &str = "gateway";
 /// Stands before a provider's name in the root id of the filter in its cluster.
 pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 
-/// Properties for the access log, each set once known, and logged under its name without the prefix `gateway.`.
+/// Properties for the access log, set when a request is over, and logged under their names without the prefix `gateway.`.
+/// README says what each is.
 pub mod log {
-    /// The model that the client asked for.
-    pub const MODEL: &str = "gateway.model";
-    /// The name of the client's key.
-    pub const KEY: &str = "gateway.key";
-    /// Whose it is.
-    pub const TEAM: &str = "gateway.team";
-    /// The rule that the request followed.
-    pub const RULE: &str = "gateway.rule";
-    /// The provider that got a copy of it.
-    pub const MIRROR: &str = "gateway.mirror";
-    /// The provider that answered, or failed last.
-    pub const PROVIDER: &str = "gateway.provider";
-    /// The provider's name for the model.
-    pub const TARGET_MODEL: &str = "gateway.target_model";
-    /// How many attempts were made.
-    pub const ATTEMPTS: &str = "gateway.attempts";
-    /// Tokens of the prompt.
-    pub const INPUT_TOKENS: &str = "gateway.input_tokens";
-    /// Tokens generated.
-    pub const OUTPUT_TOKENS: &str = "gateway.output_tokens";
-    /// What the request cost, in USD; absent if that is not known.
-    pub const COST: &str = "gateway.cost_usd";
-    /// `true` where a provider had not told all of what was used.
-    pub const ESTIMATED: &str = "gateway.estimated";
-    /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
-    pub const ERROR: &str = "gateway.error";
+    macro_rules! fields {
+        ($($(#[$doc:meta])* $name:ident = $field:literal;)*) => {
+            $($(#[$doc])* pub const $name: &str = concat!("gateway.", $field);)*
 
-    /// All of them.
-    pub const ALL: &[&str] = &[
-        MODEL,
-        KEY,
-        TEAM,
-        RULE,
-        MIRROR,
-        PROVIDER,
-        TARGET_MODEL,
-        ATTEMPTS,
-        INPUT_TOKENS,
-        OUTPUT_TOKENS,
-        COST,
-        ESTIMATED,
-        ERROR,
-    ];
+            /// All of them.
+            pub const ALL: &[&str] = &[$($name),*];
+        };
+    }
+
+    fields! {
+        /// What a model was asked for: [`crate::dialect::Operation::name`].
+        OPERATION = "operation";
+        /// `true` where a stream was asked for.
+        STREAM = "stream";
+        /// What became of the request: [`crate::exchange::Outcome::name`].
+        OUTCOME = "outcome";
+        /// The model that the client asked for.
+        MODEL = "model";
+        /// The name of the client's key.
+        KEY = "key";
+        /// Whose it is.
+        TEAM = "team";
+        /// The rule that the request followed.
+        RULE = "rule";
+        /// The provider that got a copy of it.
+        MIRROR = "mirror";
+        /// The provider that answered, or failed last.
+        PROVIDER = "provider";
+        /// The provider's name for the model.
+        TARGET_MODEL = "target_model";
+        /// How many attempts were made.
+        ATTEMPTS = "attempts";
+        /// Each of them: provider, what became of it, how long it took.
+        ATTEMPT_LOG = "attempt_log";
+        /// Tokens of the prompt, of all attempts.
+        INPUT_TOKENS = "input_tokens";
+        /// Of these, read from a provider's cache.
+        CACHED_TOKENS = "cached_tokens";
+        /// Of these, written to it.
+        CACHE_WRITE_TOKENS = "cache_write_tokens";
+        /// Of these, for an hour.
+        CACHE_WRITE_1H_TOKENS = "cache_write_1h_tokens";
+        /// Tokens generated.
+        OUTPUT_TOKENS = "output_tokens";
+        /// Of these, thinking.
+        REASONING_TOKENS = "reasoning_tokens";
+        /// Of the prompt's, sound.
+        AUDIO_INPUT_TOKENS = "audio_input_tokens";
+        /// Of those generated, sound.
+        AUDIO_OUTPUT_TOKENS = "audio_output_tokens";
+        /// What is known of what the request cost, in USD.
+        COST = "cost_usd";
+        /// `true` where a provider had not told all of what was used.
+        ESTIMATED = "estimated";
+        /// `true` where the price of some of it is not known.
+        UNPRICED = "unpriced";
+        /// How the provider says that it was served, unless as usual.
+        SERVICE_TIER = "service_tier";
+        /// From the request to the first content of a streamed answer, in milliseconds.
+        FIRST_TOKEN = "first_token_ms";
+        /// Parameters that the provider has no word for.
+        DROPPED = "dropped";
+        /// The limit that refused the request, or soft ones that it passed.
+        LIMIT = "limit";
+        /// Why the request, or its last attempt, failed: [`crate::error::Cause::name`].
+        ERROR = "error";
+    }
 }

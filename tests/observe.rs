@@ -182,6 +182,7 @@ log: "off"
         let attempts: Vec<_> = spans.iter().filter(|span| span.parent == whole.span).collect();
         assert_eq!(attempts.len(), 2, "{spans:#?}");
         assert_eq!((attempts[0].get("error"), attempts[0].get("gateway.provider")), ("true", "dead"));
+        assert_eq!((whole.name.as_str(), attempts[1].name.as_str()), ("chat both", "attempt anthropic"));
         assert_eq!(attempts[1].get("gateway.provider"), "anthropic");
         assert_eq!(attempts[1].get("gen_ai.response.model"), "claude-sonnet-4-5");
 
@@ -189,6 +190,8 @@ log: "off"
         let tokens = |name: &str| format!("{}i", used[name].as_u64().unwrap());
         for (name, value) in [
             ("service.name", "llm"),
+            ("gen_ai.operation.name", "chat"),
+            ("gateway.outcome", "ok"),
             ("gen_ai.provider.name", "anthropic"),
             ("gen_ai.request.model", "both"),
             ("gen_ai.response.model", "claude-sonnet-4-5"),

@@ -280,7 +280,7 @@ fn recordings_cost_what_a_plain_calculation_says() {
             let count = counts.entry(name).or_default();
             let body = usage_of(&recording.body);
             let of_answer = body["service_tier"].as_str().unwrap_or_default();
-            assert_eq!(ServiceTier::reported(kind, of_answer), ServiceTier::Standard, "{}", recording.id);
+            assert_eq!(ServiceTier::named(of_answer).charged(kind), ServiceTier::Standard, "{}", recording.id);
             // Bedrock's come from paths.
             let model = recording.model.replace("%3A", ":");
             let own = price::lookup(kind, None, &model);

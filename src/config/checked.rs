@@ -19,7 +19,7 @@ use super::secret::SecretRef;
 use super::suggest::unknown;
 use super::tracing::Tracing;
 use super::units::{Bytes, Duration};
-use crate::price::Price;
+use crate::price::{Price, UnknownPrice};
 use crate::providers::{self, Kind, Settings};
 
 /// A configuration in which every rule holds.
@@ -53,6 +53,8 @@ pub struct Config {
     pub limits: Vec<Rc<Limit>>,
     /// What targets cost, by their ids, as far as that is known before a request comes.
     pub prices: BTreeMap<String, Rc<Price>>,
+    /// What becomes of requests whose price is not known.
+    pub unknown_price: UnknownPrice,
     /// What clients may ask for.
     pub models: Models,
     /// Which requests go elsewhere: the first that matches is followed.
@@ -167,6 +169,7 @@ impl Check<'_> {
             keys: self.keys(),
             limits: self.limits(),
             prices: BTreeMap::new(),
+            unknown_price: file.unknown_price,
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,

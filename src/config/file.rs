@@ -16,7 +16,7 @@ use super::tracing::TracingFile;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
 use crate::facts::Facts;
-use crate::price::Override;
+use crate::price::{Override, UnknownPrice};
 
 /// Configuration of a model gateway.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -86,6 +86,10 @@ pub struct File {
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
+    /// What becomes of requests whose price is not known: `unknown`, they are served, and told apart in log and metrics; `refuse`;
+    /// or `{ use: { input: 5, output: 15 } }`, what to count for them. Default `unknown`.
+    #[serde(default, skip_serializing_if = "UnknownPrice::is_default")]
+    pub unknown_price: UnknownPrice,
     /// Which requests go elsewhere than their model says: the first rule that a request matches is followed, and no other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleFile>,

@@ -18,6 +18,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Its name in logs and metrics: OpenTelemetry's where there is one, <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "text_completion",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+        }
+    }
+
     /// Its path after that of the interface.
     pub fn path(self) -> &'static str {
         match self {

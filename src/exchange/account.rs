@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use super::labels::Labels;
-use super::ledger::Charge;
+use super::record::Used;
 use super::step::{Host, Step};
 use crate::chat::Usage;
 use crate::config::{Amount, Config, Found, Key, Limit};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Value};
 use crate::limits::{self, Amounts, Refused, Reservation, Who};
-use crate::price::{self, Cost, ServiceTier};
+use crate::price::{Cost, ServiceTier};
 use crate::route::{Record, read, update};
 use crate::tokens::Estimate;
 
@@ -18,20 +18,9 @@ use crate::tokens::Estimate;
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     reservation: Reservation,
-    estimate: Amounts,
     /// Configuration's name for the model.
     model: String,
     learns: bool,
-}
-
-/// What a request used, of all its attempts.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Used {
-    pub amounts: Amounts,
-    /// Whether some of it was not told by a provider.
-    pub estimated: bool,
-    /// Whether the price of some of it is not known.
-    pub unpriced: bool,
 }
 
 /// Whether the size of a request matters to some limit.
@@ -62,15 +51,21 @@ impl Accounts {
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), labels: labels.all(), model: found.name };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, estimate, model: found.name.to_owned(), learns })
+        Ok(Self { reservation, model: found.name.to_owned(), learns })
     }
 
-    /// The request is over; `charges` is what its attempts have seen.
-    pub fn settle(self, used: Used, host: &dyn Host) {
-        if self.learns && used.amounts.output > 0 && !used.estimated {
-            learn(host, &self.model, used.amounts.output);
+    /// The request is over: counts what it used in place of what was reserved for it.
+    pub fn settle(self, used: &Used, host: &dyn Host) {
+        let Usage { input, output, .. } = used.usage;
+        if self.learns && output > 0 && !used.estimated {
+            learn(host, &self.model, output);
         }
-        self.reservation.settle(used.amounts, host.now(), host);
+        self.reservation.settle(Amounts { input, output, usd: used.cost }, host.now(), host);
+    }
+
+    /// Soft limits that were passed, by their names.
+    pub fn passed(&self) -> &[String] {
+        &self.reservation.passed
     }
 
     /// What the client is told of its limits.
@@ -94,41 +89,6 @@ impl Accounts {
             step.set("x-gateway-limit", self.reservation.passed.join(", "));
         }
     }
-
-    /// What the attempts have used. Of one that was cut off before its provider had told, it is estimated; one that failed
-    /// before it said anything has used nothing that anybody told.
-    pub fn used(&self, config: &Config, charges: &[Charge], now: u64) -> Used {
-        let mut used = Used::default();
-        for charge in charges {
-            let (usage, estimated) = match charge.usage {
-                Some(usage) => (usage, false),
-                None if charge.said > 0 => {
-                    (Usage { input: self.estimate.input, output: charge.said, ..Usage::default() }, true)
-                }
-                None => continue,
-            };
-            used.estimated |= estimated;
-            used.amounts.input = used.amounts.input.saturating_add(usage.input);
-            used.amounts.output = used.amounts.output.saturating_add(usage.output);
-            match cost(config, charge, &usage, now) {
-                Some(cost) => used.amounts.usd = used.amounts.usd.saturating_add(cost),
-                None => used.unpriced = true,
-            }
-        }
-        used
-    }
-}
-
-/// What an attempt costs, in 10⁻¹² USD, if that is known.
-fn cost(config: &Config, charge: &Charge, usage: &Usage, now: u64) -> Option<u64> {
-    let own = config.prices.get(&charge.target);
-    let found = own.is_none().then(|| {
-        // A name under a pattern, or one that the table does not have.
-        let provider = config.providers.get(&charge.provider)?;
-        price::lookup(provider.kind.name(), provider.settings.region.as_deref(), &charge.model)
-    });
-    let price = own.map(Rc::as_ref).or(found.as_ref().and_then(Option::as_ref));
-    Cost::of(price, usage, ServiceTier::Standard, now / 1000).known()
 }
 
 /// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use super::access::{admit, identify, permit};
-use super::account::{self, Accounts, Used};
+use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::labels::Labels;
 use super::ledger::Ledger;
+use super::log;
 use super::payload::Payload;
-use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
+use super::record::{Asked, Record, Refusal, Used, attempts};
+use super::step::{Ending, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::usage::usage;
 use super::verdict;
@@ -17,6 +19,7 @@ use crate::config::{Config, Found, Key, Role};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
+use crate::limits::Refused;
 use crate::names;
 use crate::price::pico_usd;
 use crate::route::{Brief, Choice, Decision, Explanation, Facts as _, Plan, Question, Unfit, choose, decide};
@@ -33,7 +36,8 @@ pub struct Gateway {
     /// By what the ledger knows the request.
     id: u64,
     accounts: Accounts,
-    streams: bool,
+    /// What is known of it for its record; `None`: it is none of a model's.
+    asked: Option<Box<Asked>>,
     phase: Phase,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
@@ -54,7 +58,10 @@ enum Phase {
 
 impl Machine for Gateway {
     fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
-        self.begin(host, end).unwrap_or_else(|error| refuse(&error))
+        self.begin(host, end).unwrap_or_else(|error| {
+            self.asked.get_or_insert_with(|| Box::new(Asked { began: host.now(), ..Asked::default() }));
+            self.refuse(&error)
+        })
     }
 
     fn wants_request(&self) -> Want {
@@ -66,14 +73,14 @@ impl Machine for Gateway {
             return Step::hold();
         }
         self.phase = Phase::Pass;
-        refuse(&self.too_large(bytes))
+        self.refuse(&self.too_large(bytes))
     }
 
     fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
         let Phase::Body(operation) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
-        let mut step = self.plan(host, operation, body).unwrap_or_else(|error| refuse(&error));
+        let mut step = self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error));
         self.labels.tell(&mut step);
         step
     }
@@ -85,17 +92,14 @@ impl Machine for Gateway {
         }
         self.accounts.describe(&mut step);
         // Of an answer that is not streamed all is there by now.
-        let charges = if self.streams { Vec::new() } else { self.ledger.read(self.id) };
-        let used = self.accounts.used(&self.config, &charges, host.now());
-        if used.amounts.usd > 0 && !used.unpriced {
-            step.set("x-gateway-cost", pico_usd(used.amounts.usd).to_string());
+        if self.asked.as_ref().is_some_and(|asked| !asked.stream) {
+            let used = Used::of(&attempts(&self.config, self.ledger.read(self.id), 0, host.now()));
+            if used.cost > 0 && !used.unpriced {
+                step.set("x-gateway-cost", pico_usd(used.cost).to_string());
+            }
         }
         let good = host.header(":status").is_some_and(|status| status.starts_with('2'));
-        if self.told.is_some() {
-            let error = host.property(names::log::ERROR).unwrap_or_default();
-            let last = if good { "answered".into() } else { String::from_utf8_lossy(&error) };
-            self.tell(host, &last, &mut step);
-        }
+        self.tell(host, good, &mut step);
         if good {
             return step;
         }
@@ -129,33 +133,28 @@ impl Machine for Gateway {
         let mut step = Step::go();
         if end && self.config.tracing.is_some() {
             // Envoy ends a span before it writes the log.
-            self.tell_used(host, &mut step);
+            let asked = Asked { key: self.key.clone(), ..self.asked.as_deref().cloned().unwrap_or_default() };
+            let record = Record::new(&self.config, asked, self.ledger.read(self.id), None, host.now());
+            log::tell(&record, &mut step);
         }
         step
     }
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
-        if self.phase != Phase::Sent {
-            return step;
-        }
+        let Some(mut asked) = self.asked.take() else { return step };
+        let sent = self.phase == Phase::Sent;
+        let cut = self.judge(host, sent, &mut step);
+        let tried = if sent { self.ledger.close(self.id) } else { Vec::new() };
+        let accounts = core::mem::take(&mut self.accounts);
+        asked.key = self.key.take();
+        asked.passed = accounts.passed().to_vec();
+        let record = Record::new(&self.config, *asked, tried, cut, host.now());
+        accounts.settle(&record.used, host);
         if let Some(payload) = self.payload.take() {
             payload.end(&mut step);
         }
-        self.settle(host, &mut step);
-        let outcome = host.property(names::OUTCOME).unwrap_or_default();
-        if outcome == names::OVER.as_bytes() {
-            return step;
-        }
-        // The last attempt left no word: it was cut off. An attempt after which Envoy went on was judged by the next.
-        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
-        let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) else { return step };
-        match host.ending() {
-            _ if outcome == names::SILENT.as_bytes() => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
-            Ending::ClientLeft => verdict::unknown(host, hop),
-            Ending::TimedOut => verdict::failed(host, hop, Cause::Timeout, None, &mut step),
-            Ending::Complete | Ending::Failed => verdict::failed(host, hop, Cause::Connection, None, &mut step),
-        }
+        log::tell(&record, &mut step);
         step
     }
 }
@@ -164,12 +163,17 @@ impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
         let (accounts, labels, phase) = (Accounts::default(), Labels::default(), Phase::Pass);
-        Self { config, ledger, key: None, id: 0, accounts, streams: false, phase, told: None, labels, payload: None }
+        Self { config, ledger, key: None, id: 0, accounts, asked: None, phase, told: None, labels, payload: None }
     }
 
-    /// Tells the client, if it wants to know, what became of its request; `last` is what became of the last attempt.
-    pub(super) fn tell(&mut self, host: &dyn Host, last: &str, step: &mut Step) {
+    /// Tells the client, if it wants to know, what became of its request; `good`: it gets an answer.
+    pub(super) fn tell(&mut self, host: &dyn Host, good: bool, step: &mut Step) {
         let Some(told) = self.told.take() else { return };
+        let last = match self.ledger.read(self.id).last().and_then(|tried| tried.ended) {
+            Some((_, Err(cause))) => cause.name(),
+            _ if good => "answered",
+            _ => "",
+        };
         let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
         let told = match plan {
             Some(plan) => told.tried(&plan, last),
@@ -184,6 +188,9 @@ impl Gateway {
         let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
             return Ok(without_orders(host, Step::go()));
         };
+        if let Asks::Model(operation) = asks {
+            self.asked = Some(Box::new(Asked { began: host.now(), operation: Some(operation), ..Asked::default() }));
+        }
         self.key = identify(&self.config, host)?;
         let key = self.key.as_deref();
         admit(key, path.split('?').next().unwrap_or_default())?;
@@ -201,13 +208,8 @@ impl Gateway {
             }
             (Asks::Model(operation), _) => {
                 self.check_head(host, end)?;
-                let mut step = Step::hold();
-                if let Some(key) = key {
-                    step.property(names::log::KEY, key.name.as_str());
-                    step.property(names::log::TEAM, key.team.as_deref().unwrap_or_default());
-                }
                 self.phase = Phase::Body(operation);
-                Ok(step)
+                Ok(Step::hold())
             }
         }
     }
@@ -239,15 +241,30 @@ impl Gateway {
         let facts = Facts::of(operation, &document)?;
         let name = facts.model.decode();
         let (config, key) = (self.config.clone(), self.key.clone());
+        let asked = self.asked.get_or_insert_default();
+        (asked.model, asked.stream) = (name.chars().take(MAX_TOLD).collect(), facts.stream);
         let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
         self.labels = Labels::of(&config, key.as_deref(), host, &document);
+        (asked.found, asked.made_up) = (Some(question.asked.name.to_owned()), !question.asked.star.is_empty());
         let request = Request::new(host, &document, &question, &self.labels);
         let choice = choose(&config, &question, &request);
         let seed = question.seed;
-        let asked = question.asked;
+        let wanted = question.asked;
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
-        let (found, accounts) = self.reserve(&config, choice.found, &document, estimate, host)?;
+        let reserved = self.reserve(&config, choice.found, &document, estimate, host);
+        let asked = self.asked.get_or_insert_default();
+        let (found, accounts) = reserved.map_err(|refused| {
+            let (error, limit) = (account::refusal(&refused), Some(refused.limit));
+            asked.refused = Some(Refusal { cause: error.cause, limit });
+            error
+        })?;
         let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
+        // Of an answer that is not streamed nothing is seen before its usage is.
+        asked.prompt = match estimate.or(decision.estimate) {
+            Some(estimate) => estimate.input,
+            None if facts.stream => request.rough_tokens(),
+            None => 0,
+        };
         let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
         let wants = may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1");
         let told = wants.then(|| Box::new(Brief::of(&decision)));
@@ -264,7 +281,7 @@ impl Gateway {
         let plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                accounts.settle(Used::default(), host);
+                accounts.settle(&Used::default(), host);
                 return Err(error);
             }
         };
@@ -276,12 +293,9 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         let id = self.ledger.open();
         let plan = Plan { id, ..plan };
-        step.property(names::log::MODEL, name.as_bytes());
-        if let Some(rule) = rule {
-            step.property(names::log::RULE, rule.name.as_bytes());
-        }
+        asked.rule = rule.map(|rule| rule.name.clone());
         if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
-            step.property(names::log::MIRROR, to);
+            asked.mirror = Some(to.to_owned());
             step.set(names::MIRROR_TO, to);
             // Whole, and not by way of `set`, which cuts.
             step.headers.push((names::MIRROR, copy.as_ref().map(Plan::to_header)));
@@ -289,10 +303,14 @@ impl Gateway {
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
         step.keep = without_overrides(&config, host);
+        if config.tracing.is_some() {
+            step.property(names::log::OPERATION, operation.name());
+            step.property(names::log::MODEL, name.as_bytes());
+        }
         let sent = (body, facts.stream);
-        self.payload = Payload::begin(&config, (&name, asked), key.as_deref(), sent, seed, &mut step).map(Box::new);
+        self.payload = Payload::begin(&config, (&name, wanted), key.as_deref(), sent, seed, &mut step).map(Box::new);
         self.told = told;
-        (self.phase, self.id, self.accounts, self.streams) = (Phase::Sent, id, accounts, facts.stream);
+        (self.phase, self.id, self.accounts) = (Phase::Sent, id, accounts);
         Ok(step)
     }
 
@@ -304,7 +322,7 @@ impl Gateway {
         document: &Document<'_>,
         estimate: Option<Estimate>,
         host: &dyn Host,
-    ) -> Result<(Found<'a>, Accounts), Error> {
+    ) -> Result<(Found<'a>, Accounts), Refused> {
         if config.limits.is_empty() {
             return Ok((found, Accounts::default()));
         }
@@ -317,41 +335,54 @@ impl Gateway {
         };
         let cheaper = refused.downgrade_to.as_deref().and_then(|name| config.models.get_found(name));
         let accounts = cheaper.map(|cheaper| Ok((cheaper, reserve(cheaper, true)?)));
-        accounts.unwrap_or(Err(refused)).map_err(|refused| account::refusal(&refused))
+        accounts.unwrap_or(Err(refused))
     }
 
-    /// The request is over: counts what it used in place of what was reserved for it.
-    fn settle(&mut self, host: &dyn Host, step: &mut Step) {
-        let charges = self.ledger.close(self.id);
-        let accounts = core::mem::take(&mut self.accounts);
-        let used = accounts.used(&self.config, &charges, host.now());
-        tell(&used, charges.is_empty(), step);
-        accounts.settle(used, host);
+    /// There is no copy after all.
+    pub(super) fn without_copy(&mut self) {
+        if let Some(asked) = &mut self.asked {
+            asked.mirror = None;
+        }
     }
 
-    /// What was used by now, for traces.
-    fn tell_used(&self, host: &dyn Host, step: &mut Step) {
-        let charges = self.ledger.read(self.id);
-        tell(&self.accounts.used(&self.config, &charges, host.now()), charges.is_empty(), step);
+    /// How the last attempt was cut off, if it left no word, and not by the client; its target is judged for that. An attempt
+    /// after which Envoy went on was judged by the next. `sent`: there can have been attempts.
+    fn judge(&self, host: &dyn Host, sent: bool, step: &mut Step) -> Option<Cause> {
+        let outcome = host.property(names::OUTCOME).filter(|_| sent).unwrap_or_default();
+        let cut = match host.ending() {
+            _ if outcome == names::SILENT.as_bytes() => Some(Cause::Timeout),
+            Ending::ClientLeft => None,
+            Ending::TimedOut => Some(Cause::Timeout),
+            Ending::Complete | Ending::Failed => Some(Cause::Connection),
+        };
+        if !sent || outcome == names::OVER.as_bytes() {
+            return cut;
+        }
+        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        if let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) {
+            match cut {
+                Some(cause) => verdict::failed(host, hop, cause, None, step),
+                None => verdict::unknown(host, hop),
+            }
+        }
+        cut
+    }
+
+    /// Refuses the request, and says so in its record.
+    fn refuse(&mut self, error: &Error) -> Step {
+        if let Some(asked) = &mut self.asked {
+            asked.refused.get_or_insert(Refusal { cause: error.cause, limit: None });
+        }
+        let mut step = refuse(error);
+        if self.config.tracing.is_some() {
+            step.property(names::log::ERROR, error.cause.name());
+        }
+        step
     }
 
     fn too_large(&self, bytes: u64) -> Error {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
-    }
-}
-
-/// Sets what was used, for the log.
-fn tell(used: &Used, nothing: bool, step: &mut Step) {
-    if used.amounts.input > 0 || used.amounts.output > 0 {
-        step.property(names::log::INPUT_TOKENS, used.amounts.input.to_string());
-        step.property(names::log::OUTPUT_TOKENS, used.amounts.output.to_string());
-    }
-    if used.estimated {
-        step.property(names::log::ESTIMATED, "true");
-    }
-    if !nothing && !used.unpriced {
-        step.property(names::log::COST, pico_usd(used.amounts.usd).to_string());
     }
 }
 
@@ -510,8 +541,5 @@ pub(super) fn refuse(error: &Error) -> Step {
     if let Some(milliseconds) = error.retry_after {
         headers.push(("retry-after", milliseconds.div_ceil(1000).to_string()));
     }
-    let mut step =
-        Step::from(Flow::Reply(Reply { status: error.client_status(), headers, body: openai::error_body(error) }));
-    step.property(names::log::ERROR, error.cause.name());
-    step
+    Reply { status: error.client_status(), headers, body: openai::error_body(error) }.into()
 }

@@ -1,4 +1,4 @@
-//! What the attempts of a request have used, where the gateway position finds it when the request is over.
+//! What the attempts of a request have seen, where the gateway position finds it when the request is over.
 //!
 //! Both positions run in one VM on each worker, and this is in its memory: an attempt writes down what it sees as it goes,
 //! so that a client that leaves in the middle of an answer leaves no gap. Where the positions are not in one VM (for a moment,
@@ -9,28 +9,51 @@ use core::cell::{Cell, RefCell};
 use hashbrown::HashMap;
 
 use crate::chat::Usage;
+use crate::error::Cause;
 use crate::route::Hop;
 
 /// Requests under way.
 #[derive(Debug, Default)]
 pub struct Ledger {
     last: Cell<u64>,
-    open: RefCell<HashMap<u64, Vec<Charge>>>,
+    open: RefCell<HashMap<u64, Vec<Tried>>>,
 }
 
-/// What one attempt has used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
-    /// [`Hop::target`]
+/// What is known of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tried {
+    /// [`Hop::target`]; empty: what configuration has no name for, as with a copy.
     pub target: String,
     /// [`Hop::provider`]
     pub provider: String,
     /// [`Hop::model`]
     pub model: String,
+    /// When it began, in milliseconds since 1970.
+    pub began: u64,
+    /// When the client got the first of its answer.
+    pub first: Option<u64>,
+    /// When it ended, and how; `None`: it was cut off, or nothing was heard of it.
+    pub ended: Option<(u64, Result<(), Cause>)>,
+    /// Whether all of the answer has come, though the provider may not have closed yet.
+    pub complete: bool,
     /// What the provider says that it took.
     pub usage: Option<Usage>,
     /// About how many tokens of an answer were seen.
     pub said: u64,
+    /// Parameters that the provider has no word for.
+    pub dropped: Vec<String>,
+}
+
+impl Tried {
+    pub(super) fn new(hop: &Hop, began: u64) -> Self {
+        let (target, provider, model) = (hop.target.clone(), hop.provider.clone(), hop.model.clone());
+        Self { target, provider, model, began, ..Self::default() }
+    }
+
+    /// It is over. What is known of that already stays.
+    pub(super) fn end(&mut self, now: u64, result: Result<(), Cause>) {
+        self.ended.get_or_insert((now, result));
+    }
 }
 
 impl Ledger {
@@ -42,29 +65,26 @@ impl Ledger {
     }
 
     /// An attempt begins.
-    pub(super) fn begin(&self, request: u64, hop: &Hop) {
-        if let Some(charges) = self.open.borrow_mut().get_mut(&request) {
-            let (target, provider, model) = (hop.target.clone(), hop.provider.clone(), hop.model.clone());
-            charges.push(Charge { target, provider, model, usage: None, said: 0 });
+    pub(super) fn begin(&self, request: u64, tried: Tried) {
+        if let Some(all) = self.open.borrow_mut().get_mut(&request) {
+            all.push(tried);
         }
     }
 
-    /// The attempt that began last has used so much, in all.
-    pub(super) fn tell(&self, request: u64, usage: Option<Usage>, said: u64) {
-        let mut open = self.open.borrow_mut();
-        if let Some(charge) = open.get_mut(&request).and_then(|charges| charges.last_mut()) {
-            charge.usage = usage.or(charge.usage);
-            charge.said = said;
+    /// Something is known of the attempt that began last.
+    pub(super) fn note(&self, request: u64, note: impl FnOnce(&mut Tried)) {
+        if let Some(tried) = self.open.borrow_mut().get_mut(&request).and_then(|all| all.last_mut()) {
+            note(tried);
         }
     }
 
     /// What is there by now.
-    pub(super) fn read(&self, request: u64) -> Vec<Charge> {
+    pub(super) fn read(&self, request: u64) -> Vec<Tried> {
         self.open.borrow().get(&request).cloned().unwrap_or_default()
     }
 
     /// The request is over.
-    pub(super) fn close(&self, request: u64) -> Vec<Charge> {
+    pub(super) fn close(&self, request: u64) -> Vec<Tried> {
         self.open.borrow_mut().remove(&request).unwrap_or_default()
     }
 

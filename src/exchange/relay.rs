@@ -100,6 +100,14 @@ impl Relay {
         }
     }
 
+    /// Whether all of the answer has come, though the provider may not have closed yet.
+    pub fn is_complete(&self) -> bool {
+        match &self.way {
+            Way::Splice(stream) => stream.is_done(),
+            Way::Translate(translation) => translation.ended,
+        }
+    }
+
     /// What the answer took, if the provider has said so, or something else, since it was last asked for.
     pub fn new_usage(&mut self) -> Option<Usage> {
         let usage = match &self.way {

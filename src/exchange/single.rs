@@ -37,10 +37,8 @@ impl Single {
     /// The answer's headers are made now: there is no filter before this one that could add to them.
     fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
         if step.keep.is_some() {
-            let error = step.properties.iter().find(|(name, _)| *name == names::log::ERROR);
-            let last = error.map_or("answered".to_owned(), |(_, name)| String::from_utf8_lossy(name).into_owned());
             let mut told = Step::go();
-            self.gateway.tell(host, &last, &mut told);
+            self.gateway.tell(host, true, &mut told);
             match &mut step.flow {
                 Flow::Reply(reply) => {
                     let headers = told.headers.into_iter();
@@ -97,7 +95,7 @@ impl Machine for Single {
         step.set("x-envoy-max-retries", "0");
         // Envoy makes copies by its routes, and these are not the gateway's.
         step.headers.retain(|(name, _)| ![names::MIRROR, names::MIRROR_TO].contains(name));
-        step.properties.retain(|(name, _)| *name != names::log::MIRROR);
+        self.gateway.without_copy();
         step.headers.extend(sent.headers);
         // What the gateway takes away does not go on, whatever the operator forwards.
         let kept = step.keep.take();

@@ -30,11 +30,18 @@ impl<'r> Request<'r> {
 
     /// Models count tokens each in their own way: the one that was asked for, here, whoever will answer.
     fn estimated(&self) -> &Estimate {
-        self.estimate.get_or_init(|| {
-            let Question { asked, operation, .. } = self.question;
-            let model = asked.model.targets.first().map(|target| target.model(asked.star)).unwrap_or_default();
-            tokens::estimate(*operation, self.document, Rules::of(&model))
-        })
+        self.estimate.get_or_init(|| tokens::estimate(self.question.operation, self.document, self.rules()))
+    }
+
+    fn rules(&self) -> Rules {
+        let asked = self.question.asked;
+        let model = asked.model.targets.first().map(|target| target.model(asked.star)).unwrap_or_default();
+        Rules::of(&model)
+    }
+
+    /// About how many tokens the prompt has, at a bounded price.
+    pub fn rough_tokens(&self) -> u64 {
+        tokens::rough(self.question.operation, self.document, self.rules())
     }
 
     fn header(&self, name: &str) -> Fact<'_> {

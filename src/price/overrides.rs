@@ -87,6 +87,13 @@ pub enum UnknownPrice {
     Use(Override),
 }
 
+impl UnknownPrice {
+    /// Whether it is what it is unless said otherwise.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A share of a hundred, from 0 to 100 with at most 4 decimal places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Percent {

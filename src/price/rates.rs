@@ -12,6 +12,7 @@
 //! ```
 
 use super::usd::{decimal, write_decimal};
+pub use crate::chat::ServiceTier;
 
 /// What is priced apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,40 +38,6 @@ const PARTS: &[(Part, &str)] = &[
     (Part::InputAudio, "a"),
     (Part::OutputAudio, "b"),
 ];
-
-/// How a request was served, by the provider's own word in its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ServiceTier {
-    /// As all are, unless something else is said.
-    #[default]
-    Standard,
-    /// Sooner, for more.
-    Priority,
-    /// When there is room, for less.
-    Flex,
-    /// Within a day, for less.
-    Batch,
-}
-
-impl ServiceTier {
-    /// What `service_tier` of an answer means (OpenAI, Anthropic), or `trafficType` (Vertex). Names that are not priced
-    /// apart are the standard.
-    ///
-    /// - <https://platform.openai.com/docs/api-reference/chat/object>
-    /// - <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse>
-    pub fn reported(kind: &str, name: &str) -> Self {
-        // "Pricing matches the on-demand tier": https://console.groq.com/docs/flex-processing
-        if kind == "groq" {
-            return Self::Standard;
-        }
-        match name {
-            "priority" | "PRIORITY" | "ON_DEMAND_PRIORITY" => Self::Priority,
-            "flex" | "FLEX" | "ON_DEMAND_FLEX" => Self::Flex,
-            "batch" => Self::Batch,
-            _ => Self::Standard,
-        }
-    }
-}
 
 /// What a provider takes for a model's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -376,7 +343,7 @@ mod tests {
             ("anthropic", "batch", ServiceTier::Batch),
             ("groq", "flex", ServiceTier::Standard),
         ] {
-            assert_eq!(ServiceTier::reported(kind, name), tier, "{kind} {name}");
+            assert_eq!(ServiceTier::named(name).charged(kind), tier, "{kind} {name}");
         }
     }
 }

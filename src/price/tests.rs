@@ -14,6 +14,7 @@ const NONE: Usage = Usage {
     output: 0,
     reasoning: 0,
     output_audio: 0,
+    tier: ServiceTier::Standard,
 };
 
 /// The cost at a price in short form, in 10⁻⁶ USD a million tokens: what one token costs at a price of 1.
@@ -39,6 +40,7 @@ fn each_part_has_its_price_and_is_counted_once() {
         output: 500,
         reasoning: 100,
         output_audio: 40,
+        tier: ServiceTier::Standard,
     };
     check("i1 o10", all, 1000 + 5000);
     check("i1 o10 c0", all, 900 + 5000);

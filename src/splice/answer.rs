@@ -4,7 +4,7 @@ use super::mend::{is_broken, mend_choice};
 use super::patch::Patches;
 use super::request::literal;
 use super::stream::is_error;
-use super::usage::usage;
+use super::usage::usage_of;
 use crate::chat::Usage;
 use crate::dialect::vector::{Base64, is_vector};
 use crate::embedding::Encoding;
@@ -41,7 +41,7 @@ pub fn answer(
     let id = root.get("id").and_then(Value::as_str).unwrap_or_default();
     choices().for_each(|choice| mend_choice(choice, id.escaped(), &mut patches));
     patches.apply(document.text(), out);
-    Ok(root.get("usage").and_then(usage))
+    Ok(usage_of(root))
 }
 
 /// The same for an answer that is a list of something else than choices, in the member `result`.
@@ -106,7 +106,7 @@ fn mended_list(
     }
     items().for_each(|item| mend(item, &mut patches));
     patches.apply(document.text(), out);
-    Ok(root.get("usage").and_then(usage))
+    Ok(usage_of(root))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 use super::mend::{Choice, MOST, is_broken};
 use super::patch::Patches;
 use super::request::literal;
-use super::usage::usage;
-use crate::chat::Usage;
+use super::usage::{tier, usage};
+use crate::chat::{ServiceTier, Usage};
 use crate::error::Error;
 use crate::frame::sse::{Decoder, Frame};
 use crate::json::{Document, Kind, Value, Write};
@@ -32,6 +32,7 @@ struct Watched {
     content: bool,
     done: bool,
     usage: Option<Usage>,
+    tier: ServiceTier,
     /// Events with something in them.
     events: u64,
 }
@@ -94,7 +95,12 @@ impl Stream {
 
     /// What the answer took, as far as the provider has said.
     pub fn usage(&self) -> Option<Usage> {
-        self.watched.usage
+        Some(Usage { tier: self.watched.tier, ..self.watched.usage? })
+    }
+
+    /// Whether the provider has said that this was all.
+    pub fn is_done(&self) -> bool {
+        self.watched.done
     }
 }
 
@@ -193,6 +199,7 @@ impl Watched {
                         patches.replace(value.start()..value.end(), "null");
                     }
                 }
+                "service_tier" => self.tier = tier(value),
                 // Groq's agents tell it nowhere else.
                 "x_groq" => self.usage = self.usage.or(value.get("usage").and_then(usage)),
                 _ => {}

@@ -5,8 +5,18 @@
 //! xAI and Vercel's Gemini count reasoning beside `completion_tokens`, Mistral's Voxtral sound beside `prompt_tokens`;
 //! Gemini's own OpenAI-compatible interface leaves thoughts out of everything but the total.
 
-use crate::chat::Usage;
+use crate::chat::{ServiceTier, Usage};
 use crate::json::{Kind, Value};
+
+/// The usage of a whole answer, with the service tier that stands beside it.
+pub(super) fn usage_of(root: Value<'_>) -> Option<Usage> {
+    Some(Usage { tier: root.get("service_tier").map(tier).unwrap_or_default(), ..root.get("usage").and_then(usage)? })
+}
+
+/// The value of `service_tier`.
+pub(super) fn tier(value: Value<'_>) -> ServiceTier {
+    value.as_str().map(|name| ServiceTier::named(&name.decode())).unwrap_or_default()
+}
 
 /// Reads a usage object; `None` if it is none, or has no number in it yet.
 pub(super) fn usage(value: Value<'_>) -> Option<Usage> {
@@ -57,6 +67,7 @@ pub(super) fn usage(value: Value<'_>) -> Option<Usage> {
         output,
         reasoning: reasoning.min(output),
         output_audio: count(&["completion_tokens_details", "audio_tokens"]).min(output),
+        tier: ServiceTier::Standard,
     })
 }
 

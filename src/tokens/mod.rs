@@ -38,7 +38,21 @@ pub struct Estimate {
 /// The estimate of a request in OpenAI's dialect. What is not as the dialect has it counts as little as it says; nothing
 /// is refused here.
 pub fn estimate(operation: Operation, document: &Document<'_>, rules: Rules) -> Estimate {
-    let mut walk = Walk { rules, meter: Meter::new(), tools: Meter::new(), flat: 0, needs: Needs::default() };
+    estimate_within(operation, document, rules, usize::MAX)
+}
+
+/// About how many tokens the prompt has, where it is not worth reading all of: after some thousand bytes of text the others
+/// are taken to be alike.
+pub fn rough(operation: Operation, document: &Document<'_>, rules: Rules) -> u64 {
+    estimate_within(operation, document, rules, ROUGHLY).input
+}
+
+/// How many bytes of a prompt's text a rough estimate reads.
+const ROUGHLY: usize = 4096;
+
+fn estimate_within(operation: Operation, document: &Document<'_>, rules: Rules, most: usize) -> Estimate {
+    let (meter, tools) = (Sample::new(most), Sample::new(most));
+    let mut walk = Walk { rules, meter, tools, flat: 0, needs: Needs::default() };
     let mut most: Option<u64> = None;
     let mut choices = 1;
     for (name, value) in document.root().members() {
@@ -52,16 +66,49 @@ pub fn estimate(operation: Operation, document: &Document<'_>, rules: Rules) -> 
             _ => {}
         }
     }
-    let part = |meter: Meter, percent: u32| meter.cost().saturating_mul(u64::from(percent)) / 100 / TOKEN;
+    let part = |meter: Sample, percent: u32| meter.cost().saturating_mul(u64::from(percent)) / 100 / TOKEN;
     let text = part(walk.meter, rules.text_percent).saturating_add(part(walk.tools, rules.tool_percent));
     let input = text.saturating_add(walk.flat).max(1);
     Estimate { input, most_output: most.map(|most| most.saturating_mul(choices)), needs: walk.needs }
 }
 
+/// A meter that reads only so much.
+struct Sample {
+    meter: Meter,
+    /// How many bytes it may still read, has read, and has passed over.
+    left: usize,
+    read: u64,
+    passed: u64,
+}
+
+impl Sample {
+    const fn new(most: usize) -> Self {
+        Self { meter: Meter::new(), left: most, read: 0, passed: 0 }
+    }
+
+    fn add(&mut self, escaped: &str) {
+        let mut most = escaped.len().min(self.left);
+        while !escaped.is_char_boundary(most) {
+            most -= 1;
+        }
+        self.meter.add(escaped.get(..most).unwrap_or_default());
+        self.left -= most;
+        self.read += most as u64;
+        self.passed += (escaped.len() - most) as u64;
+    }
+
+    /// In 1/[`TOKEN`] tokens.
+    fn cost(&self) -> u64 {
+        let cost = self.meter.cost();
+        let more = u128::from(cost) * u128::from(self.passed) / u128::from(self.read.max(1));
+        cost.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+    }
+}
+
 struct Walk {
     rules: Rules,
-    meter: Meter,
-    tools: Meter,
+    meter: Sample,
+    tools: Sample,
     /// Tokens that are not by text.
     flat: u64,
     needs: Needs,

@@ -86,7 +86,7 @@ pub fn judge(cases: &[Case], rows: &Rows, counts: &mut Counts) -> Vec<String> {
         let rows = rows.get(&case.id).map_or(&[][..], Vec::as_slice);
         known += usize::from(!rows.is_empty());
         counts.rows += rows.len() as u64;
-        if let Err(reason) = case.count(counts).and_then(|()| case.agrees(rows)) {
+        if let Err(reason) = case.count(rows, counts).and_then(|()| case.agrees(rows)) {
             let told: Vec<_> = case.failures.iter().map(|failure| failure.told).collect();
             let gone = if case.outage { ", c gone at times" } else { "" };
             wrong.push(format!(
@@ -103,7 +103,7 @@ pub fn judge(cases: &[Case], rows: &Rows, counts: &mut Counts) -> Vec<String> {
 
 impl Case {
     /// What the client got is one of the ends that there can be.
-    fn count(&self, counts: &mut Counts) -> Result<(), String> {
+    fn count(&self, rows: &[(String, String)], counts: &mut Counts) -> Result<(), String> {
         let outcome = match &self.ended {
             Ended::Left => {
                 counts.left += 1;
@@ -120,7 +120,7 @@ impl Case {
                 Some(Class::Final) if outcome.status == 400 => counts.refused += 1,
                 Some(Class::Final) => return Err("another status than the provider's".to_owned()),
                 _ if (0..SITES.len()).any(|site| self.class(site) == Class::Good && !self.gone(site)) => {
-                    println!("{}: {} though a target was well: {:?}", self.id, outcome.status, outcome.body);
+                    println!("{}: {} though a target was well; mock: {rows:?}: {outcome:?}", self.id, outcome.status);
                     counts.unavailable += 1;
                 }
                 _ => counts.failed += 1,

@@ -43,7 +43,7 @@ fn labels_are_harmless_and_stay_here() {
     script.headers.set("x-gateway-label-app", "not from here".to_owned());
     let outcome = ran(&script, &labels);
     let told = ["feature", "app", "user"].map(|name| outcome.log(&names::label(name)).to_owned());
-    assert_eq!(told, ["search", "true", "?ann"]);
+    assert_eq!(told, ["search", "true", "?ann"], "{outcome:?}");
     assert!(outcome.sent[0].headers.text("x-gateway-label-feature").is_none(), "{outcome:?}");
     // Only what configuration names.
     let outcome = ran(&script, &json!({}));

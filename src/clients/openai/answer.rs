@@ -258,6 +258,7 @@ mod tests {
             output: 30,
             reasoning: 25,
             output_audio: 2,
+            ..Usage::default()
         };
         let tier = Some(Str::plain("standard"));
         let said = Answer { usage: Some(usage), service_tier: tier, ..Answer::default() };

@@ -21,7 +21,7 @@ pub fn tracing(render: &Render<'_>) -> Option<Value> {
         // A client's `x-client-trace-id` is no reason.
         "client_sampling": { "value": 0 },
         "spawn_upstream_span": true,
-        "operation": format!("%ROUTE_NAME% {}", sinks::state(names::log::MODEL)),
+        "operation": format!("{} {}", sinks::state(names::log::OPERATION), sinks::state(names::log::MODEL)),
         "upstream_operation": format!("attempt {}", sinks::state(names::log::PROVIDER)),
         "custom_tags": tags(render),
         "provider": {
@@ -36,7 +36,7 @@ fn tags(render: &Render<'_>) -> Vec<Value> {
     let text = |tag: &str, property: &str| json!({ "tag": tag, "value": sinks::state(property) });
     let number = |tag, property| json!({ "tag": tag, "value": sinks::state(property), "value_type": "INT" });
     let mut tags = vec![
-        json!({ "tag": "gen_ai.operation.name", "value": "%ROUTE_NAME%" }),
+        text("gen_ai.operation.name", names::log::OPERATION),
         json!({ "tag": "gen_ai.provider.name", "metadata": {
             "kind": { "cluster": {} },
             "metadata_key": { "key": METADATA, "path": [{ "key": "provider" }] },
@@ -45,8 +45,10 @@ fn tags(render: &Render<'_>) -> Vec<Value> {
         text("gen_ai.response.model", names::log::TARGET_MODEL),
         number("gen_ai.usage.input_tokens", names::log::INPUT_TOKENS),
         number("gen_ai.usage.output_tokens", names::log::OUTPUT_TOKENS),
+        number("gen_ai.usage.cache_read.input_tokens", names::log::CACHED_TOKENS),
         text("error.type", names::log::ERROR),
         text("gateway.cost_usd", names::log::COST),
+        text("gateway.outcome", names::log::OUTCOME),
         text("gateway.provider", names::log::PROVIDER),
         text("gateway.key", names::log::KEY),
         text("gateway.team", names::log::TEAM),

@@ -3,6 +3,7 @@
 use super::super::credentials::Credentials;
 use super::super::gateway::refuse;
 use super::super::headers::to_provider;
+use super::super::ledger::Tried;
 use super::super::step::{Host, Step};
 use super::super::verdict;
 use super::{Attempt, Course, Phase};
@@ -31,6 +32,8 @@ pub struct Upstream {
     settings: Settings,
     /// Whether copies of requests come here.
     mirrored: bool,
+    /// Whether each attempt has a span.
+    traced: bool,
 }
 
 impl Upstream {
@@ -53,6 +56,7 @@ impl Upstream {
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
             mirrored: false,
+            traced: config.tracing.is_some(),
         })
     }
 
@@ -93,6 +97,7 @@ impl Attempt {
         let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
             verdict::failed(host, hop, cause, None, &mut step);
+            self.ledger.note(plan.id, |before| before.end(now, Err(cause)));
         }
         let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
             true => Ok(hop),
@@ -107,7 +112,7 @@ impl Attempt {
                 return step;
             }
         };
-        self.ledger.begin(plan.id, &hop);
+        self.ledger.begin(plan.id, Tried::new(&hop, now));
         verdict::begins(host, &hop);
         let key = self.upstream.credentials.choose(host, &plan, &hop);
         let course = Course::new(plan, hop, key, now);
@@ -116,11 +121,10 @@ impl Attempt {
             step.property(names::NEXT, provider);
         }
         step.property(names::PLAN, course.plan.encode());
-        step.property(names::log::PROVIDER, self.upstream.name());
-        step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
-        step.property(names::log::ATTEMPTS, course.plan.made.to_string());
-        if course.plan.made > 1 {
-            step.property(names::log::ERROR, "");
+        if self.upstream.traced {
+            // The attempt's span has it, and ends before the gateway position hears of anything.
+            step.property(names::log::PROVIDER, self.upstream.name());
+            step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
         }
         self.phase = Phase::Request(course);
         step
@@ -136,11 +140,15 @@ impl Attempt {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
                 course.id = format!("chatcmpl-{}", host.header("x-request-id").unwrap_or_default());
+                if !course.dropped.is_empty() {
+                    self.ledger.note(course.plan.id, |tried| tried.dropped.clone_from(&course.dropped));
+                }
                 self.phase = Phase::Sent(course);
                 step
             }
             Err(error) => {
                 verdict::unknown(host, &course.hop);
+                self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
                 let mut step = refuse(&error);
                 step.property(names::OUTCOME, names::OVER);
                 step

@@ -136,12 +136,11 @@ impl Attempt {
         if let Err(error) = &result {
             break_off(error, &mut out);
             step.broken = true;
-            step.property(names::log::ERROR, error.cause.name());
             step.property(names::OUTCOME, names::OVER);
             self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
-            let usage = relay.new_usage();
-            self.ledger.tell(course.plan.id, usage, relay.said());
+            self.note(&course, &mut relay);
+            self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
             return step;
         }
         step.body = Some(out);
@@ -150,8 +149,7 @@ impl Attempt {
 
     fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
-        let usage = relay.new_usage();
-        self.ledger.tell(course.plan.id, usage, relay.said());
+        let usage = self.note(&course, &mut relay);
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         if end {
             self.succeeded(host, &course, &mut step);
@@ -159,6 +157,17 @@ impl Attempt {
             self.phase = Phase::Stream(course, relay);
         }
         step
+    }
+
+    /// Writes down what is known of the answer by now.
+    fn note(&self, course: &Course, relay: &mut Relay) -> Option<Usage> {
+        let (usage, said, complete) = (relay.new_usage(), relay.said(), relay.is_complete());
+        self.ledger.note(course.plan.id, |tried| {
+            tried.usage = usage.or(tried.usage);
+            tried.first.get_or_insert(course.first);
+            (tried.said, tried.complete) = (said, complete);
+        });
+        usage
     }
 
     /// An answer, or an error, that is there as a whole.
@@ -180,7 +189,7 @@ impl Attempt {
                 step.set("content-type", "application/json");
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
-                self.ledger.tell(course.plan.id, usage, 0);
+                self.ledger.note(course.plan.id, |tried| tried.usage = usage);
                 (course.first, course.tokens) = (host.now(), 0);
                 self.succeeded(host, &course, &mut step);
                 step
@@ -227,7 +236,7 @@ impl Attempt {
         let body = openai::error_body(&error);
         let mut step = Step::go();
         step.keep = Some(core::mem::take(&mut course.headers));
-        step.property(names::log::ERROR, error.cause.name());
+        self.ledger.note(course.plan.id, |tried| tried.end(host.now(), Err(error.cause)));
         course.describe(self.upstream.name(), &mut step);
         step.set(":status", error.client_status().to_string());
         step.set("content-type", "application/json");
@@ -265,6 +274,7 @@ impl Attempt {
     /// The answer came to its end.
     fn succeeded(&self, host: &dyn Host, course: &Course, step: &mut Step) {
         let now = host.now();
+        self.ledger.note(course.plan.id, |tried| tried.end(now, Ok(())));
         let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
         verdict::succeeded(host, &course.hop, took, step);
         self.upstream.credentials().accepted(host, &course.hop, course.key, step);

@@ -3,7 +3,7 @@
 use super::super::pieces::length;
 use super::super::structured;
 use super::{citations, failure};
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ServiceTier, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 
@@ -101,6 +101,7 @@ pub(super) struct Tokens {
     written_1h: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    tier: ServiceTier,
 }
 
 impl Tokens {
@@ -114,6 +115,9 @@ impl Tokens {
         update(&mut self.written_1h, &["cache_creation", "ephemeral_1h_input_tokens"]);
         update(&mut self.output, &["output_tokens"]);
         update(&mut self.thinking, &["output_tokens_details", "thinking_tokens"]);
+        if let Some(tier) = text(usage, "service_tier") {
+            self.tier = ServiceTier::named(&tier.decode());
+        }
     }
 
     /// What it took. `input_tokens` are those after the last cache breakpoint only:
@@ -129,6 +133,7 @@ impl Tokens {
             cache_write_1h: written_1h,
             output,
             reasoning: self.thinking.unwrap_or(0).min(output),
+            tier: self.tier,
             ..Usage::default()
         })
     }

@@ -4,7 +4,7 @@
 
 use super::super::pieces::length;
 use super::citations;
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ToolCall, Usage};
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ServiceTier, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 
@@ -20,7 +20,7 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
     Ok(Answer {
         id: Str::EMPTY,
         choices: vec![Choice { parts, logprobs: Vec::new(), finish: finish(native, calls)? }],
-        usage: body.get("usage").and_then(usage),
+        usage: usage(body),
         service_tier: tier(body),
     })
 }
@@ -101,8 +101,9 @@ pub(super) fn finish(native: Str<'_>, calls: bool) -> Result<Finish<'_>, Error> 
 }
 
 /// What it took. `inputTokens` are those that were neither read from the cache nor written to it: recordings have
-/// `totalTokens` as the sum of all four.
-pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
+/// `totalTokens` as the sum of all four. The tier stands beside it.
+pub(super) fn usage(holder: Value<'_>) -> Option<Usage> {
+    let usage = holder.get("usage")?;
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let (uncached, output) = (count("inputTokens")?, count("outputTokens").unwrap_or(0));
     // Some models' counts come under older names, too.
@@ -119,6 +120,7 @@ pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
         cache_write: written - hour,
         cache_write_1h: hour,
         output,
+        tier: tier(holder).map(|tier| ServiceTier::named(&tier.decode())).unwrap_or_default(),
         ..Usage::default()
     })
 }
@@ -126,7 +128,7 @@ pub(super) fn usage(usage: Value<'_>) -> Option<Usage> {
 #[cfg(test)]
 mod tests {
     use super::read;
-    use crate::chat::{Arguments, FinishReason, Part, Usage};
+    use crate::chat::{Arguments, FinishReason, Part, ServiceTier, Usage};
     use crate::error::Cause;
     use crate::json::Document;
 
@@ -199,9 +201,8 @@ mod tests {
             "cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"1h","inputTokens":10},{"ttl":"5m","inputTokens":20}]}}"#;
         let document = Document::parse(body).unwrap();
         let answer = read(document.root()).unwrap();
-        let expected =
-            Usage { input: 234, cached: 200, cache_write: 20, cache_write_1h: 10, output: 50, ..Usage::default() };
-        assert_eq!(answer.usage, Some(expected));
+        let expected = Usage { input: 234, cached: 200, cache_write: 20, cache_write_1h: 10, ..Usage::default() };
+        assert_eq!(answer.usage, Some(Usage { output: 50, tier: ServiceTier::Flex, ..expected }));
         assert!(answer.service_tier.unwrap() == "flex");
     }
 

@@ -159,7 +159,7 @@ impl State {
             }
             ("metadata", Phase::Complete) => {
                 self.phase = Phase::Over;
-                if let Some(usage) = event.get("usage").and_then(usage) {
+                if let Some(usage) = usage(event) {
                     out.push(0, Delta::Usage(usage));
                 }
             }

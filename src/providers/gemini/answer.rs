@@ -3,7 +3,7 @@
 //! <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse>
 
 use super::{citations, failure, logprobs};
-use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ToolCall, Usage};
+use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Media, Part, ServiceTier, ToolCall, Usage};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value};
 
@@ -201,6 +201,7 @@ pub(super) fn usage(metadata: Value<'_>) -> Option<Usage> {
     prompt.or(candidates)?;
     let input = prompt.unwrap_or(0).saturating_add(count("toolUsePromptTokenCount").unwrap_or(0));
     let output = candidates.unwrap_or(0).saturating_add(thoughts);
+    let tier = text(metadata, "serviceTier").or_else(|| text(metadata, "trafficType"));
     Some(Usage {
         input,
         cached: count("cachedContentTokenCount").unwrap_or(0).min(input),
@@ -208,6 +209,7 @@ pub(super) fn usage(metadata: Value<'_>) -> Option<Usage> {
         output,
         reasoning: thoughts,
         output_audio: audio(metadata, "candidatesTokensDetails").min(output),
+        tier: tier.map(|tier| ServiceTier::named(&tier.decode())).unwrap_or_default(),
         ..Usage::default()
     })
 }
