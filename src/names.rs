@@ -43,6 +43,27 @@ pub fn credential(provider: &str) -> String {
     format!("{CREDENTIAL_PREFIX}{}", provider.to_ascii_lowercase())
 }
 
+/// For each slot of shared limits the two properties by which Envoy's `ratelimit` filter learns whose account at the service a
+/// request is about, and how many hits it was when it is over. Without the first it does not ask, without the second not report.
+pub const SHARED: &[[&str; 2]] = &[
+    ["gateway.shared.0", "gateway.hits.0"],
+    ["gateway.shared.1", "gateway.hits.1"],
+    ["gateway.shared.2", "gateway.hits.2"],
+    ["gateway.shared.3", "gateway.hits.3"],
+    ["gateway.shared.4", "gateway.hits.4"],
+    ["gateway.shared.5", "gateway.hits.5"],
+    ["gateway.shared.6", "gateway.hits.6"],
+    ["gateway.shared.7", "gateway.hits.7"],
+    ["gateway.shared.8", "gateway.hits.8"],
+    ["gateway.shared.9", "gateway.hits.9"],
+    ["gateway.shared.10", "gateway.hits.10"],
+    ["gateway.shared.11", "gateway.hits.11"],
+    ["gateway.shared.12", "gateway.hits.12"],
+    ["gateway.shared.13", "gateway.hits.13"],
+    ["gateway.shared.14", "gateway.hits.14"],
+    ["gateway.shared.15", "gateway.hits.15"],
+];
+
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";
 /// Stands before a provider's name in the root id of the filter in its cluster.

@@ -82,4 +82,5 @@ fn limits_are_reserved_and_settled() {
     ran(limits::tokens(), limits::check_tokens);
     ran(limits::ends(), limits::check_ends);
     ran(limits::budgets(), limits::check_budgets);
+    ran(limits::shared(), limits::check_shared);
 }

@@ -14,6 +14,7 @@ use super::models::{MAX_ATTEMPTS, Model, Models};
 use super::page::Page;
 use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
+use super::shared::RateLimitService;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::price::{Price, UnknownPrice};
@@ -42,6 +43,8 @@ pub struct Config {
     pub keys: Keys,
     /// How much may be used, wherever configuration says it.
     pub limits: Vec<Rc<Limit>>,
+    /// The service that is asked about those that are shared.
+    pub rate_limit_service: Option<RateLimitService>,
     /// What targets cost, by their ids, as far as that is known before a request comes.
     pub prices: BTreeMap<String, Rc<Price>>,
     /// What becomes of requests whose price is not known.
@@ -177,6 +180,7 @@ impl Check<'_> {
             providers: self.providers(),
             keys: self.keys(),
             limits: self.limits(),
+            rate_limit_service: self.rate_limit_service(),
             prices: BTreeMap::new(),
             unknown_price: file.unknown_price,
             models: self.models(),

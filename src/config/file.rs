@@ -10,6 +10,7 @@ use super::limits::LimitFile;
 use super::page::PageFile;
 use super::policy::Strategy;
 use super::secret::SecretRef;
+use super::shared::RateLimitServiceFile;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
 use crate::facts::Facts;
@@ -71,6 +72,9 @@ pub struct File {
     /// How much may be used, by all together or, with `by`, by each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitFile>,
+    /// The service that all Envoys ask about limits which are `shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_service: Option<RateLimitServiceFile>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,

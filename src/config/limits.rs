@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
+use super::shared::{Shared, Slots};
 use super::units::Duration;
 use crate::chance::hash;
 use crate::limits::window::{Per, Window};
@@ -53,6 +54,9 @@ pub struct LimitFile {
     /// A model that takes what is past the limit, instead of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downgrade_to: Option<String>,
+    /// Holds for all Envoys that ask the same `rate_limit_service` together, and not for each by itself. Default false.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A limit in which every rule holds.
@@ -76,6 +80,8 @@ pub struct Limit {
     pub soft: bool,
     /// The model that takes what is past it.
     pub downgrade_to: Option<String>,
+    /// How a rate limit service knows it, where several Envoys share it.
+    pub shared: Option<Shared>,
 }
 
 /// What a limit stands under.
@@ -137,23 +143,34 @@ impl Check<'_> {
     pub(super) fn limits(&mut self) -> Vec<Rc<Limit>> {
         let file = self.file;
         let mut limits = Vec::new();
+        let mut slots = Slots::default();
         for (index, limit) in file.limits.iter().enumerate() {
-            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All));
+            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All, &mut slots));
         }
         for (number, key) in file.keys.iter().flatten().enumerate() {
             for (index, limit) in key.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("keys[{number}].limits[{index}]"), limit, Of::Key(key.name.clone())));
+                limits.extend(self.limit(
+                    &format!("keys[{number}].limits[{index}]"),
+                    limit,
+                    Of::Key(key.name.clone()),
+                    &mut slots,
+                ));
             }
         }
         for (name, model) in &file.models {
             for (index, limit) in model.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("models.{name}.limits[{index}]"), limit, Of::Model(name.clone())));
+                limits.extend(self.limit(
+                    &format!("models.{name}.limits[{index}]"),
+                    limit,
+                    Of::Model(name.clone()),
+                    &mut slots,
+                ));
             }
         }
         limits.into_iter().map(Rc::new).collect()
     }
 
-    fn limit(&mut self, path: &str, file: &LimitFile, of: Of) -> Option<Limit> {
+    fn limit(&mut self, path: &str, file: &LimitFile, of: Of, slots: &mut Slots) -> Option<Limit> {
         let given: Vec<(Amount, &str, u64)> = [
             (Amount::Requests, "requests", file.requests),
             (Amount::Tokens, "tokens", file.tokens),
@@ -204,7 +221,7 @@ impl Check<'_> {
             Amount::Usd => format!("{} USD{over}", pico_usd(most.min(MOST_USD) * DOLLAR)),
             _ => format!("{most} {}{over}", words.replace('_', " ")),
         };
-        Some(Limit {
+        let mut limit = Limit {
             id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
             amount,
@@ -214,7 +231,10 @@ impl Check<'_> {
             of,
             soft: file.soft,
             downgrade_to: file.downgrade_to.clone(),
-        })
+            shared: None,
+        };
+        limit.shared = self.shared(path, file, &limit, slots);
+        Some(limit)
     }
 
     fn by(&mut self, path: &str, index: usize, by: &str) -> Option<By> {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::fleet::{self, Fleet};
 use super::record::Used;
 use super::step::{Host, Step};
 use crate::chat::Usage;
@@ -20,6 +21,7 @@ pub(super) struct Accounts {
     /// Configuration's name for the model.
     model: String,
     learns: bool,
+    fleet: Fleet,
 }
 
 /// Whether the size of a request matters to some limit.
@@ -50,16 +52,38 @@ impl Accounts {
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), model: found.name };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, model: found.name.to_owned(), learns })
+        let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
+        Ok(Self { reservation, model: found.name.to_owned(), learns, fleet })
+    }
+
+    /// What a rate limit service is to be asked.
+    pub fn ask(&self, step: &mut Step) {
+        self.fleet.ask(step);
+    }
+
+    /// The error, and the limit if it is one, if the answer that comes is the refusal of a rate limit service. Then nothing was used.
+    pub fn refused(&mut self, host: &dyn Host, step: &mut Step) -> Option<(Error, Option<String>)> {
+        let refusal = self.fleet.refusal(host)?;
+        self.fleet.report(&Amounts::default(), host, step);
+        core::mem::take(self).reservation.take_back(host.now(), host);
+        Some(match refusal {
+            fleet::Refusal::Spent(refused) => (self::refusal(&refused), Some(refused.limit)),
+            fleet::Refusal::Away(error) => (error, None),
+        })
+    }
+
+    /// What a rate limit service is to be told of the request that is over.
+    pub fn report(&self, used: &Used, host: &dyn Host, step: &mut Step) {
+        self.fleet.report(&amounts(used), host, step);
     }
 
     /// The request is over: counts what it used in place of what was reserved for it.
     pub fn settle(self, used: &Used, host: &dyn Host) {
-        let Usage { input, output, .. } = used.usage;
-        if self.learns && output > 0 && !used.estimated {
-            learn(host, &self.model, output);
+        let used_up = amounts(used);
+        if self.learns && used_up.output > 0 && !used.estimated {
+            learn(host, &self.model, used_up.output);
         }
-        self.reservation.settle(Amounts { input, output, usd: used.cost }, host.now(), host);
+        self.reservation.settle(used_up, host.now(), host);
     }
 
     /// Soft limits that were passed, by their names.
@@ -68,7 +92,10 @@ impl Accounts {
     }
 
     /// What the client is told of its limits.
-    pub fn describe(&self, step: &mut Step) {
+    pub fn describe(&mut self, host: &dyn Host, step: &mut Step) {
+        if let Some(room) = self.fleet.room(host, step) {
+            self.reservation.tell(room);
+        }
         for room in &self.reservation.room {
             let names = match room.amount {
                 Amount::Requests => {
@@ -88,6 +115,11 @@ impl Accounts {
             step.set("x-gateway-limit", self.reservation.passed.join(", "));
         }
     }
+}
+
+/// What limits count of it.
+fn amounts(used: &Used) -> Amounts {
+    Amounts { input: used.usage.input, output: used.usage.output, usd: used.cost }
 }
 
 /// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.

@@ -85,7 +85,15 @@ impl Machine for Gateway {
         if self.phase != Phase::Sent {
             return step;
         }
-        self.accounts.describe(&mut step);
+        if let Some((error, limit)) = self.accounts.refused(host, &mut step) {
+            self.phase = Phase::Pass;
+            self.ledger.close(self.id);
+            if let Some(asked) = &mut self.asked {
+                asked.refused = Some(Refusal { cause: error.cause, limit });
+            }
+            return Step { properties: step.properties, ..refuse(&error) };
+        }
+        self.accounts.describe(host, &mut step);
         // Of an answer that is not streamed all is there by now.
         if self.asked.as_ref().is_some_and(|asked| !asked.stream) {
             let used = Used::of(&attempts(&self.config, self.ledger.read(self.id), 0, host.now()));
@@ -123,11 +131,12 @@ impl Machine for Gateway {
         asked.key = self.key.take();
         asked.passed = accounts.passed().to_vec();
         let record = Record::new(&self.config, *asked, tried, cut, host.now());
-        accounts.settle(&record.used, host);
         if self.config.page.is_some() {
             traffic::add(&record, host);
         }
         step.properties = log::properties(&record);
+        accounts.report(&record.used, host, &mut step);
+        accounts.settle(&record.used, host);
         step
     }
 }
@@ -275,6 +284,7 @@ impl Gateway {
         }
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
+        accounts.ask(&mut step);
         step.keep = without_overrides(&config, host);
         self.told = told;
         (self.phase, self.id, self.accounts) = (Phase::Sent, id, accounts);

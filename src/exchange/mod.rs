@@ -13,6 +13,7 @@ mod account;
 mod attempt;
 mod credentials;
 mod endpoint;
+mod fleet;
 mod gateway;
 mod headers;
 mod ledger;

@@ -67,6 +67,8 @@ fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writ
         w.field("remaining", &amount(limit.most.saturating_sub(used.saturating_add(held))));
         w.field("resets_in_ms", &reset);
         w.field("soft", &limit.soft);
+        // Of those that several Envoys share, all that this one knows is what it has used itself.
+        w.field("shared", &limit.shared.is_some());
     });
 }
 

@@ -171,7 +171,12 @@ impl Record for Account {
 
     fn encode(&self) -> Vec<u8> {
         let head = [FORM, self.subject, self.slice, self.epoch];
-        head.iter().chain(&self.used).chain(&self.held).flat_map(|number| number.to_le_bytes()).collect()
+        let mut bytes = Vec::with_capacity(8 * FIELDS);
+        head.iter()
+            .chain(&self.used)
+            .chain(&self.held)
+            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes
     }
 }
 

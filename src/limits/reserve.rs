@@ -30,7 +30,7 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    fn of(&self, amount: Amount) -> u64 {
+    pub(super) fn of(&self, amount: Amount) -> u64 {
         match amount {
             Amount::Requests | Amount::Concurrent => 1,
             Amount::Tokens => self.input.saturating_add(self.output),
@@ -152,7 +152,8 @@ pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Optio
     Some(Account { used, held, reset, subject })
 }
 
-fn is_about(limit: &Limit, who: Who<'_>) -> bool {
+/// Whether `limit` is about them at all.
+pub(super) fn is_about(limit: &Limit, who: Who<'_>) -> bool {
     match &limit.of {
         Of::All => true,
         Of::Key(name) => who.key.is_some_and(|key| key.name == *name),
@@ -204,7 +205,7 @@ impl Reservation {
     }
 
     /// Of several limits of a kind, clients are told of the one with the least room.
-    fn tell(&mut self, room: Room) {
+    pub fn tell(&mut self, room: Room) {
         match self.room.iter_mut().find(|other| other.amount == room.amount) {
             Some(other) if room.left < other.left => *other = room,
             Some(_) => {}
@@ -214,9 +215,10 @@ impl Reservation {
 
     /// Gives back what was held and counts what was used.
     pub fn settle(self, used: Amounts, now: u64, shared: &dyn Shared) {
-        for held in self.held {
+        // What was counted at once needs no more.
+        for held in self.held.into_iter().filter(|held| !matches!(held.kept, Kept::Counted)) {
             let used = match held.limit.amount {
-                // It was counted when it was taken; of what was under way nothing stays.
+                // Of what was under way nothing stays.
                 Amount::Requests | Amount::Concurrent => 0,
                 amount => used.of(amount),
             };
@@ -229,7 +231,7 @@ impl Reservation {
     }
 
     /// Undoes all of it: the request is refused.
-    fn take_back(self, now: u64, shared: &dyn Shared) {
+    pub fn take_back(self, now: u64, shared: &dyn Shared) {
         for held in self.held {
             held.change(shared, |account, held| match held.kept {
                 Kept::Lease(lease) => account.settle(now, &held.limit.window, lease, 0),
@@ -253,17 +255,21 @@ impl Held {
 fn subject(limit: &Limit, who: Who<'_>) -> u64 {
     let mut subject = 0;
     for by in &limit.by {
-        let value = match by {
-            By::Key => who.key.map(|key| key.name.as_str()),
-            By::Team => who.key.and_then(|key| key.team.as_deref()),
-            By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
-            By::User => who.user,
-            By::Model => Some(who.model),
-        };
         // Those without one share an account: leaving it out is no way round.
-        subject = hash(subject, value.unwrap_or_default().as_bytes());
+        subject = hash(subject, value(by, who).unwrap_or_default().as_bytes());
     }
     subject.max(1)
+}
+
+/// What `who` has of that.
+pub(super) fn value<'a>(by: &By, who: Who<'a>) -> Option<&'a str> {
+    match by {
+        By::Key => who.key.map(|key| key.name.as_str()),
+        By::Team => who.key.and_then(|key| key.team.as_deref()),
+        By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
+        By::User => who.user,
+        By::Model => Some(who.model),
+    }
 }
 
 /// The record of the account, and whose it is there.
@@ -406,6 +412,33 @@ mod tests {
     fn what_can_never_fit_is_told() {
         let config = config(serde_json::json!([{"tokens": 100, "per": "hour"}]));
         assert!(ask(&config, "u", 0, &Board::default()).unwrap_err().hopeless);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// What clients make up takes no more than its records, and is forgotten with its window: after a flood of users each of
+        /// any others gets what is theirs, minute by minute, and no more.
+        #[test]
+        fn made_up_users_are_forgotten(
+            flood in 0_u64..30_000, seed in 0_u64..1000,
+            steps in prop::collection::vec((0_u8..20, 0_u64..25_000), 1..200),
+        ) {
+            let config = config(serde_json::json!([{"requests": 3, "per": "minute", "by": ["user"]}]));
+            let board = Board::default();
+            for user in 0..flood {
+                let _ = ask(&config, &format!("{seed} {user}"), 0, &board);
+            }
+            let mut now = 60_000;
+            let mut counts = std::collections::BTreeMap::new();
+            for (user, later) in steps {
+                now += later;
+                let count: &mut u32 = counts.entry((user, now / 60_000)).or_default();
+                *count += 1;
+                prop_assert_eq!(ask(&config, &user.to_string(), now, &board).is_ok(), *count <= 3);
+            }
+            prop_assert!(board.count() as u64 <= RECORDS + 1);
+        }
     }
 
     proptest! {

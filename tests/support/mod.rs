@@ -55,6 +55,20 @@ impl Process {
         Self { child, output }
     }
 
+    /// Nanoseconds for which the processes that it started, Envoy among them, have been on a processor.
+    pub fn cpu_time_of_children(&self) -> u64 {
+        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().map_while(Result::ok);
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        // After the name, which may have anything in it: the state, and the parent.
+        let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+        let own = entries(Path::new("/proc"))
+            .filter(|entry| parent(&read(entry.path().join("stat"))) == Some(self.child.id()));
+        let tasks = own.flat_map(|entry| entries(&entry.path().join("task")));
+        let times =
+            tasks.filter_map(|task| read(task.path().join("schedstat")).split_whitespace().next()?.parse::<u64>().ok());
+        times.sum()
+    }
+
     /// All that it has printed.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, access_log, address, extension, local_reply, routes, secrets, wasm};
+use super::{Render, access_log, address, extension, local_reply, routes, secrets, shared, wasm};
 
 /// The listener.
 pub fn listener(render: &Render<'_>) -> Value {
@@ -61,5 +61,6 @@ fn filters(render: &Render<'_>) -> Vec<Value> {
         json!({ "suppress_envoy_headers": true }),
     );
     let tokens = secrets::wants_gcp(render).then(|| secrets::gcp_tokens(render));
-    [wasm::gateway(render)].into_iter().chain(tokens).chain([router]).collect()
+    // What is refused needs no token either.
+    [wasm::gateway(render)].into_iter().chain(shared::filters(render)).chain(tokens).chain([router]).collect()
 }

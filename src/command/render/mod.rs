@@ -10,6 +10,7 @@ mod listener;
 mod local_reply;
 mod routes;
 pub mod secrets;
+mod shared;
 mod wasm;
 mod yaml;
 
@@ -101,13 +102,13 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's clusters, in the order of their names, and where tokens come from.
+    /// Every provider's clusters, in the order of their names, where tokens come from, and who counts what is shared.
     pub fn clusters(&self) -> Vec<Value> {
         let providers = || self.config.providers.values();
         let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
         let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
         let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
-        nowhere.into_iter().chain(clusters).chain(metadata).collect()
+        nowhere.into_iter().chain(clusters).chain(metadata).chain(shared::cluster(self)).collect()
     }
 
     fn admin(&self) -> Value {
