@@ -100,7 +100,7 @@ mod tests {
         });
         let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
         let key = config.keys.iter().next().unwrap();
-        asked(config.limits.iter(), Who { key: Some(key), user, model: "gpt-4o", at: None })
+        asked(config.limits.iter(), Who { key: Some(key), user, model: "gpt-4o", ..Who::default() })
     }
 
     #[test]
