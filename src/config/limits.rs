@@ -236,7 +236,7 @@ impl Check<'_> {
                 };
                 let labels = self.file.labels.clone().unwrap_or_default();
                 let named = labels.headers.iter().chain(&labels.metadata).any(|name| name == label);
-                if !named && !(labels.user && label == USER) {
+                if !(named || labels.user && label == USER) {
                     let message = format!("clients may not say it: `labels: {{ headers: [{label}] }}` lets them");
                     self.mistake(format!("{path}.by[{index}]"), message);
                 }
