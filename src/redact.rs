@@ -254,7 +254,7 @@ mod tests {
         }
         assert_eq!(rules.apply(b"{\"a\":", 100), "[5 bytes that are no JSON]");
         let letters = r#"{"a":"ööööööööööööööööö"}"#;
-        (1..letters.len()).for_each(|most| assert!(rules.apply(letters.as_bytes(), most).contains("[cut: ")));
+        (1..letters.len() - 1).for_each(|most| assert!(rules.apply(letters.as_bytes(), most).contains("[cut: ")));
     }
 
     #[test]

@@ -89,7 +89,7 @@ keys:
 log:
   - {{ file: {file} }}
   - {{ otlp: "http://{http}/base", headers: {{ x-token: "${{COLLECTOR_TOKEN}}" }} }}
-  - {{ otlp: "grpc://{grpc}", headers: {{ x-token: "${{COLLECTOR_TOKEN}}" }} }}
+  - {{ otlp: "grpc://{grpc}", headers: {{ x-token: token-of-the-collector }} }}
   - {{ grpc: "grpc://{grpc}" }}
 "#
         ),
@@ -152,16 +152,20 @@ fn a_trace_has_the_request_and_its_attempts() {
     let (http, grpc) = (collector.http, collector.grpc);
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let parent = "b7ad6b7169203331";
-    for (otlp, path) in [
-        (format!("http://{http}"), "/v1/traces"),
-        (format!("grpc://{grpc}"), "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
+    for (otlp, token, path) in [
+        (format!("http://{http}"), "${COLLECTOR_TOKEN}", "/v1/traces"),
+        (
+            format!("grpc://{grpc}"),
+            "token-of-the-collector",
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        ),
     ] {
         let gateway = start(
             &mock,
             &format!(
                 r#"
 labels: {{ headers: [feature] }}
-tracing: {{ otlp: "{otlp}", sample: 0, service_name: llm, headers: {{ x-token: "${{COLLECTOR_TOKEN}}" }} }}
+tracing: {{ otlp: "{otlp}", sample: 0, service_name: llm, headers: {{ x-token: "{token}" }} }}
 log: "off"
 "#
             ),

@@ -14,10 +14,10 @@ use super::secret::SecretRef;
 pub enum LogFile {
     /// `stdout`, `off`, or a path.
     Word(String),
+    /// Several. Before a place, which could be read from a list of its members.
+    Several(Vec<LogFile>),
     /// A place about which there is more to say.
     Place(LogPlace),
-    /// Several.
-    Several(Vec<LogFile>),
 }
 
 /// One place that a log goes to: one of `file`, `otlp` and `grpc`.
@@ -129,10 +129,18 @@ impl Check<'_> {
         headers: &BTreeMap<String, String>,
     ) -> Option<Collector> {
         let headers = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), self.header(path, name, value)));
-        let headers = headers.collect();
+        let headers: Vec<(String, Header)> = headers.collect();
         let same = url.strip_prefix("grpc").map(|rest| format!("http{rest}"));
         match same.as_deref().unwrap_or(url).parse() {
-            Ok(url) => Some(Collector { url, grpc: same.is_some(), headers }),
+            Ok(url) => {
+                let variable = headers.iter().find(|(_, value)| matches!(value, Header::Variable(_)));
+                if let Some((name, _)) = variable.filter(|_| same.is_some()) {
+                    // Envoy 1.40 sends `%ENVIRONMENT(NAME)%` by gRPC as it stands.
+                    let message = "Envoy puts in environment variables over HTTP only: use `http://` or `https://`";
+                    self.mistake(format!("{path}.headers.{name}"), message);
+                }
+                Some(Collector { url, grpc: same.is_some(), headers })
+            }
             Err(reason) => {
                 let expected =
                     "expected a URL such as `http://127.0.0.1:4318` (OTLP over HTTP) or `grpc://127.0.0.1:4317`";
@@ -214,7 +222,7 @@ mod tests {
         assert_eq!(log(json!("off")), []);
         assert_eq!(log(json!("/a")), [Sink::File("/a".to_owned())]);
         let several =
-            log(json!(["stdout", {"file": "/a"}, {"otlp": "grpcs://c:4317", "headers": {"A": "b", "c": "${D}"}}]));
+            log(json!(["stdout", {"file": "/a"}, {"otlp": "grpcs://c:4317", "headers": {"A": "b", "c": "d"}}]));
         let [Sink::Stdout, Sink::File(_), Sink::Otlp(collector)] = &several[..] else { panic!("{several:?}") };
         assert!(collector.grpc && collector.url.tls && collector.url.port == 4317);
         let Sink::Grpc(plain) = &log(json!({"grpc": "grpc://10.0.0.1:9000"}))[0] else { panic!() };
@@ -239,6 +247,7 @@ mod tests {
             (json!({"log": {"grpc": "http://a"}}), "log.grpc", "grpc://HOST:PORT"),
             (json!({"log": {"otlp": "http://a", "headers": {"a b": "c"}}}), "log.headers.a b", "header's name"),
             (json!({"log": {"otlp": "http://a", "headers": {"a": "%REQ(b)%"}}}), "log.headers.a", "without `%`"),
+            (json!({"log": {"otlp": "grpc://a", "headers": {"a": "${B}"}}}), "log.headers.a", "over HTTP only"),
             (json!({"tracing": {"otlp": "http://a", "sample": 101}}), "tracing.sample", "between 0 and 100"),
             (json!({"tracing": {"otlp": "udp://a"}}), "tracing.otlp", "expected a URL"),
             (json!({"tracing": {"otlp": "http://a", "service_name": ""}}), "tracing.service_name", "a name"),

@@ -142,7 +142,7 @@ pub enum Side {
 }
 
 /// All of them, in millionths.
-pub(super) const WHOLE: u32 = 1_000_000;
+const WHOLE: u32 = 1_000_000;
 /// How deep conditions may be nested.
 const MAX_DEPTH: usize = 8;
 

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::Check;
 use super::log::Collector;
-use super::rules::WHOLE;
 
 /// Traces of requests, by OpenTelemetry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,13 +36,6 @@ pub struct Tracing {
     pub parts: u32,
     /// By what name they know the gateway.
     pub service_name: String,
-}
-
-impl Tracing {
-    /// So many of a hundred requests.
-    pub fn percent(&self) -> f64 {
-        f64::from(self.parts) * 100.0 / f64::from(WHOLE)
-    }
 }
 
 impl Check<'_> {

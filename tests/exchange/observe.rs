@@ -36,7 +36,7 @@ fn payload(outcome: &Outcome, name: &str) -> Value {
 fn labels_are_harmless_and_stay_here() {
     let labels = json!({"labels": {"headers": ["feature"], "metadata": ["app"], "user": true}});
     let body = json!({
-        "model": "o", "messages": [], "user": "  \u{7}ann\n ", "metadata": {"app": true, "feature": "not from here"},
+        "model": "o", "messages": [{"role": "user", "content": "hi"}], "user": "  \u{7}ann\n ", "metadata": {"app": true, "feature": "not from here"},
     });
     let mut script = Script::post(body.to_string()).answered([Kind::OpenAi.good(false)]);
     script.headers.set("x-gateway-label-feature", "search".to_owned());

@@ -6,18 +6,28 @@ use model_gateway::config::{Provider, Tracing};
 use model_gateway::names;
 use serde_json::{Value, json};
 
-use super::{Render, sinks, typed};
+use super::{Render, extension, sinks, typed};
 
 /// Where a provider's cluster says what OpenTelemetry calls it.
 const METADATA: &str = "model-gateway";
 
 /// The connection manager's `tracing`, if there is to be any.
 pub fn tracing(render: &Render<'_>) -> Option<Value> {
-    let Tracing { collector, service_name, .. } = render.config.tracing.as_ref()?;
+    let Tracing { collector, service_name, parts } = render.config.tracing.as_ref()?;
     let (member, service) = sinks::service(collector, "/v1/traces");
-    let configuration = json!({ member: service, "service_name": service_name });
+    // Who comes with a trace has decided; Envoy's own `random_sampling` would be asked before that.
+    let share = extension(
+        "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+        "tracers.opentelemetry.samplers.v3.TraceIdRatioBasedSamplerConfig",
+        json!({ "sampling_percentage": { "numerator": parts, "denominator": "MILLION" } }),
+    );
+    let sampler = extension(
+        "envoy.tracers.opentelemetry.samplers.parent_based",
+        "tracers.opentelemetry.samplers.v3.ParentBasedSamplerConfig",
+        json!({ "wrapped_sampler": share }),
+    );
+    let configuration = json!({ member: service, "service_name": service_name, "sampler": sampler });
     Some(json!({
-        "random_sampling": { "value": render.config.tracing.as_ref()?.percent() },
         // A client's `x-client-trace-id` is no reason.
         "client_sampling": { "value": 0 },
         "spawn_upstream_span": true,
