@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
+#[path = "limits/waiting.rs"]
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,7 +26,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/tokens/",
         &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route", "price"],
     ),
+    (
+        "src/redact.rs",
+        &["frame", "dialect", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
+    ),
     ("src/embedding.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
+    (
+        "src/live/",
+        &["frame", "chat", "json", "providers", "clients", "splice", "exchange", "dialect", "tokens", "config"],
+    ),
     ("src/limits/", &["frame", "chat", "json", "providers", "clients", "splice", "exchange", "dialect", "tokens"]),
     ("src/clients/", &["providers", "splice", "exchange", "config", "route"]),
     ("src/providers/", &["clients", "splice", "exchange", "config", "route"]),

@@ -10,6 +10,7 @@ mod load;
 mod mock;
 mod prices;
 mod render;
+mod report;
 mod run;
 mod tools;
 
@@ -61,6 +62,8 @@ enum Command {
     /// Keys for clients.
     #[command(subcommand)]
     Key(key::Key),
+    /// Say what was used and what it cost, from access logs.
+    Report(report::Arguments),
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Derive the built-in table of prices again, from LiteLLM's.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Run { file, addresses } => run_command(file.as_deref(), addresses, module, envoy),
         Command::Mock(args) => Ok(mock::run(&args)),
         Command::Key(key) => key.run().and_then(|text| print(&text)),
+        Command::Report(arguments) => report::run(&arguments).and_then(|text| print(&text)),
         Command::Schema => print(&format!("{:#}\n", load::schema())),
         Command::Prices(arguments) => prices::derive(&arguments).and_then(|done| print(&done)),
     };

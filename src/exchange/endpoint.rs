@@ -79,6 +79,14 @@ impl Endpoint {
         Ok(Some((endpoint.asks, below)))
     }
 
+    /// What models are asked for there; `None` where the gateway answers by itself.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.asks {
+            Asks::Model(operation) => Some(operation),
+            Asks::Models | Asks::Usage => None,
+        }
+    }
+
     /// What `path` has below this endpoint's, if it is this endpoint's at all.
     fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.path)?;

@@ -16,7 +16,7 @@ mod usd;
 pub use self::cost::{Cost, Missing, Tariff};
 pub use self::overrides::{Override, Percent, UnknownPrice};
 pub use self::rates::{Price, ServiceTier};
-pub use self::usd::{PerMillion, pico_usd};
+pub use self::usd::{PerMillion, pico_usd, read_pico_usd};
 
 /// The table's prices of a provider's model: `kind` is the kind's name, `region` where it runs (Bedrock), `model` the
 /// provider's own name for it as [`names`] reads it. `None`: nobody knows.

@@ -65,6 +65,11 @@ pub fn pico_usd(amount: u64) -> impl fmt::Display {
     Usd(amount)
 }
 
+/// The reverse of [`pico_usd`]; `None` if it is no amount, or is one of more than 12 decimal places.
+pub fn read_pico_usd(text: &str) -> Option<u64> {
+    decimal(text, 12).ok()
+}
+
 impl FromStr for PerMillion {
     type Err = &'static str;
 
@@ -143,7 +148,7 @@ impl schemars::JsonSchema for PerMillion {
 
 #[cfg(test)]
 mod tests {
-    use super::{PerMillion, pico_usd};
+    use super::{PerMillion, pico_usd, read_pico_usd};
 
     #[test]
     fn prices_are_read_exactly() {
@@ -184,8 +189,11 @@ mod tests {
     #[test]
     fn amounts_are_printed_as_usd() {
         for (amount, text) in [(0, "0"), (1, "0.000000000001"), (1_275_000_000, "0.001275"), (2_000_000_000_000, "2")] {
-            assert_eq!(pico_usd(amount).to_string(), text);
+            assert_eq!((pico_usd(amount).to_string().as_str(), read_pico_usd(text)), (text, Some(amount)));
         }
         assert_eq!(pico_usd(u64::MAX).to_string(), "18446744.073709551615");
+        for text in ["", "-1", "1e-3", "0.0000000000001", "18446744.073709551616"] {
+            assert_eq!(read_pico_usd(text), None, "{text}");
+        }
     }
 }

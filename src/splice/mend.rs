@@ -128,13 +128,18 @@ fn mend_content(said: Option<Value<'_>>, numbers: &mut Thoughts, patches: &mut P
                 let pieces =
                     pieces.filter_map(|part| part.get("text")).filter_map(Value::as_str).chain(text("thinking"));
                 let thought = Str::join(&pieces.collect::<Vec<_>>(), &Str::EMPTY);
+                let (index, signature) = (numbers.number(part), text("signature").filter(|text| !text.is_empty()));
+                // The first piece may be a list of nothing.
+                if thought.is_empty() && signature.is_none() {
+                    continue;
+                }
                 details.push_str(if details.is_empty() { "" } else { "," });
                 Writer::new(&mut details).object(|w| {
                     w.field("type", "reasoning.text");
                     w.field("text", &thought);
-                    w.field_some("signature", &text("signature"));
+                    w.field_some("signature", &signature);
                     w.field("format", THOUGHTS_IN_CONTENT);
-                    w.field("index", &numbers.number(part));
+                    w.field("index", &index);
                 });
                 thoughts.push(thought);
             }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use model_gateway::config::{BaseUrl, Provider};
+use model_gateway::config::{BaseUrl, Duration, Provider};
 use model_gateway::names;
 use model_gateway::providers::Signing;
 use serde_json::{Value, json};
 
-use super::{Render, extension, host_and_port, secrets, typed, wasm};
+use super::{Render, extension, host_and_port, secrets, tracing, typed, wasm};
 
 /// The clusters of `provider`: the one that has its name, and before it what that stands for, if it does.
 ///
@@ -16,6 +16,14 @@ use super::{Render, extension, host_and_port, secrets, typed, wasm};
 /// elsewhere. Connections, TLS and protocol are those of the servers' own cluster; filters those of the one that is asked.
 /// <https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/aggregate_cluster>
 pub fn clusters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
+    let mut clusters = own(render, provider);
+    for cluster in clusters.iter_mut().filter_map(Value::as_object_mut).filter(|_| render.config.tracing.is_some()) {
+        cluster.insert("metadata".to_owned(), tracing::metadata(provider));
+    }
+    clusters
+}
+
+fn own(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
     let filters = Some(filters(render, provider));
     if !has_names(provider) {
         return vec![servers(render, provider, &provider.name, filters)];
@@ -54,22 +62,49 @@ pub fn no_servers() -> Value {
     })
 }
 
-/// A cluster of the servers of `provider`, by this name.
-fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
-    let (how, discovery) = discovery(&provider.servers);
+/// A cluster of one server that is no provider, by this name.
+pub fn server(render: &Render<'_>, name: &str, url: &BaseUrl) -> Value {
+    let servers = core::slice::from_ref(url);
+    let (how, discovery) = discovery(servers);
     let mut cluster = json!({
         "name": name,
         how: discovery,
-        "connect_timeout": provider.connect_timeout.to_proto(),
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint(url)] }] },
+        "typed_extension_protocol_options": options(protocol(servers), None),
+    });
+    if let (Value::Object(members), true) = (&mut cluster, url.tls) {
+        members.insert("transport_socket".to_owned(), tls(render, servers));
+    }
+    cluster
+}
+
+/// A cluster of the servers of `provider`, by this name.
+fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
+    let options = options(protocol(&provider.servers), filters);
+    of_servers(render, name, &provider.servers, provider.connect_timeout, options)
+}
+
+/// A cluster of something that is no provider, and is spoken to by `protocol`.
+pub fn plain(render: &Render<'_>, name: &str, server: &BaseUrl, timeout: Duration, protocol: Value) -> Value {
+    of_servers(render, name, std::slice::from_ref(server), timeout, options(protocol, None))
+}
+
+fn of_servers(render: &Render<'_>, name: &str, servers: &[BaseUrl], timeout: Duration, options: Value) -> Value {
+    let (how, discovery) = discovery(servers);
+    let mut cluster = json!({
+        "name": name,
+        how: discovery,
+        "connect_timeout": timeout.to_proto(),
         "circuit_breakers": breakers(),
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{ "lb_endpoints": provider.servers.iter().map(endpoint).collect::<Vec<_>>() }],
+            "endpoints": [{ "lb_endpoints": servers.iter().map(endpoint).collect::<Vec<_>>() }],
         },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 60, "keepalive_interval": 10 } },
-        "typed_extension_protocol_options": options(protocol(&provider.servers), filters),
+        "typed_extension_protocol_options": options,
     });
-    let socket = provider.servers.iter().any(|server| server.tls).then(|| tls(render, &provider.servers));
+    let socket = servers.iter().any(|server| server.tls).then(|| tls(render, servers));
     if let (Value::Object(members), Some(socket)) = (&mut cluster, socket) {
         members.insert("transport_socket".to_owned(), socket);
     }
@@ -84,7 +119,8 @@ fn breakers() -> Value {
     }]})
 }
 
-fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
+/// The options of a cluster that speaks `protocol`.
+pub fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
     if let (Value::Object(members), Some(filters)) = (&mut protocol, filters) {
         members.insert("http_filters".to_owned(), filters.into());
     }
@@ -93,7 +129,7 @@ fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
 }
 
 /// How Envoy finds the servers: the member that says so.
-fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
+pub fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
     if servers.iter().all(|server| ip(server).is_some()) {
         return ("type", "STATIC".into());
     }
@@ -156,7 +192,8 @@ fn aws_signing(service: &str, provider: &Provider) -> Value {
     )
 }
 
-fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
+/// TLS on the way to `servers`, whose certificates have to be for them.
+pub fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
     let authorities = json!({ "filename": render.authorities });
     let addresses: Vec<IpAddr> = servers.iter().filter_map(ip).collect();
     let context = if addresses.len() == servers.len() {
