@@ -43,7 +43,7 @@ test: ## everything CI runs, each step with its time
 
 .PHONY: test-native
 test-native: setup build ## the Rust tests: core, module on a small host, real Envoy
-	@tests/setup/install prometheus
+	@tests/setup/install redis prometheus browser
 	@tests/setup/native-tests
 
 .PHONY: test-wasm
@@ -61,8 +61,9 @@ test-sdk: setup build ## SDKs of Python and Node as clients of the running gatew
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: bench
-bench: setup build ## what a plan costs, a report over a million lines, and what the gateway adds to a provider's latency on the real Envoy
+bench: setup build ## what a plan and a limit cost, a report over a million lines, and what the gateway adds to a provider's latency on the real Envoy
 	cargo bench --profile command --bench plan
+	cargo bench --profile command --bench limits
 	cargo bench --profile command --bench report
 	cargo bench --profile command --bench gateway
 

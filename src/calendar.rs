@@ -26,7 +26,7 @@ pub fn month(days: u64) -> (u64, u64) {
 }
 
 /// How many days the month has.
-fn length(year: u64, month: u64) -> u64 {
+pub fn length(year: u64, month: u64) -> u64 {
     match month {
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,

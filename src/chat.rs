@@ -73,7 +73,12 @@ pub enum Part<'a> {
     /// Text.
     Text(Text<'a>),
     /// An image.
-    Image(Media<'a>),
+    Image {
+        /// What is in it.
+        media: Media<'a>,
+        /// How closely it is to be looked at: low or high; `None`: the provider's default.
+        detail: Option<Str<'a>>,
+    },
     /// A document, with its file name if one was given.
     Document {
         /// What is in it.
@@ -85,6 +90,10 @@ pub enum Part<'a> {
     },
     /// Sound.
     Audio(Media<'a>),
+    /// Moving pictures.
+    Video(Media<'a>),
+    /// A file that was uploaded to the provider beforehand, which knows it by this id.
+    File(Str<'a>),
     /// What the model thought, with the provider's signature of it.
     Thinking {
         /// The thought, or the provider's summary of it; may be empty where there is a signature.
@@ -109,6 +118,13 @@ pub enum Part<'a> {
     Refusal(Str<'a>),
     /// Where something in the answer's text is from.
     Citation(Citation<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// An image that is to be looked at as usual.
+    pub fn image(media: Media<'a>) -> Self {
+        Self::Image { media, detail: None }
+    }
 }
 
 /// Where a piece of an answer's text is from.

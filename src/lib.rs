@@ -17,6 +17,7 @@ pub mod facts;
 pub mod frame;
 pub mod json;
 pub mod limits;
+pub mod live;
 pub mod metrics;
 pub mod names;
 pub mod price;
@@ -25,4 +26,5 @@ pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;
 pub mod splice;
+pub mod time_zone;
 pub mod tokens;

@@ -35,6 +35,18 @@ pub const GCP_TOKEN_KEY: &str = "token";
 /// The property that is that token, its path joined as the host has it.
 pub const GCP_TOKEN: &str = "metadata\0filter_metadata\0envoy.filters.http.gcp_authn\0token";
 
+/// The property that has the claims of a token that Envoy has verified, of the issuer with that number, its path joined as
+/// the host has it. The number is the key in the metadata of Envoy's `jwt_authn`, which clients cannot write.
+pub fn token(issuer: usize) -> String {
+    format!("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0{issuer}")
+}
+/// The properties that are of a client's certificate: the first URI and DNS name among its alternative names, its subject.
+pub const CERTIFICATE_URI: &str = "connection\0uri_san_peer_certificate";
+/// See [`CERTIFICATE_URI`].
+pub const CERTIFICATE_DNS: &str = "connection\0dns_san_peer_certificate";
+/// See [`CERTIFICATE_URI`].
+pub const CERTIFICATE_SUBJECT: &str = "connection\0subject_peer_certificate";
+
 /// Begins the name of [`credential`].
 pub const CREDENTIAL_PREFIX: &str = "x-gateway-credential-";
 /// The request header in which Envoy tells the module the credential of `provider`, out of a file. It never leaves Envoy. Each provider
@@ -42,6 +54,27 @@ pub const CREDENTIAL_PREFIX: &str = "x-gateway-credential-";
 pub fn credential(provider: &str) -> String {
     format!("{CREDENTIAL_PREFIX}{}", provider.to_ascii_lowercase())
 }
+
+/// For each slot of shared limits the two properties by which Envoy's `ratelimit` filter learns whose account at the service a
+/// request is about, and how many hits it was when it is over. Without the first it does not ask, without the second not report.
+pub const SHARED: &[[&str; 2]] = &[
+    ["gateway.shared.0", "gateway.hits.0"],
+    ["gateway.shared.1", "gateway.hits.1"],
+    ["gateway.shared.2", "gateway.hits.2"],
+    ["gateway.shared.3", "gateway.hits.3"],
+    ["gateway.shared.4", "gateway.hits.4"],
+    ["gateway.shared.5", "gateway.hits.5"],
+    ["gateway.shared.6", "gateway.hits.6"],
+    ["gateway.shared.7", "gateway.hits.7"],
+    ["gateway.shared.8", "gateway.hits.8"],
+    ["gateway.shared.9", "gateway.hits.9"],
+    ["gateway.shared.10", "gateway.hits.10"],
+    ["gateway.shared.11", "gateway.hits.11"],
+    ["gateway.shared.12", "gateway.hits.12"],
+    ["gateway.shared.13", "gateway.hits.13"],
+    ["gateway.shared.14", "gateway.hits.14"],
+    ["gateway.shared.15", "gateway.hits.15"],
+];
 
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";

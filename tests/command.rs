@@ -213,6 +213,13 @@ listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 log: /dev/null
 timeouts: { connect: 2s, idle: 1500ms, whole: 1h }
+tls: { cert: PEMS/server.pem, key: PEMS/server.pem, client_ca: PEMS/authority.pem, require: true }
+auth:
+  jwt:
+    - { issuer: "https://a.example", audiences: [a], jwks: "https://a.example/keys" }
+    - { issuer: "https://b.example", audiences: [b], jwks: "http://127.0.0.1:8001/keys" }
+  mtls: [{ dns: "{name}.a.example" }]
+limits: [{ requests: 10, per: day, time_zone: America/New_York, wait: 2s }]
 providers:
   openai: { kind: openai, api_key: "${TEST_KEY_ONE}" }
   anthropic: { kind: anthropic, api_key: "${TEST_KEY_TWO}" }
@@ -237,7 +244,12 @@ models:
 fn envoy_accepts_what_is_rendered_and_no_secret_is_in_it() {
     let (Some(envoy), Some(module)) = (envoy(), module()) else { return };
     let folder = Folder::new("render");
-    folder.write("gateway.yaml", &EVERY_KIND_OF_CLUSTER.replace("FOLDER", folder.path().to_str().unwrap()));
+    folder.write(
+        "gateway.yaml",
+        &EVERY_KIND_OF_CLUSTER
+            .replace("FOLDER", folder.path().to_str().unwrap())
+            .replace("PEMS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls")),
+    );
     folder.write("key", "sk-secret-three");
     let render = |further: &[&str]| {
         let mut render = command(folder.path());

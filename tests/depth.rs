@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use model_gateway::clients::openai;
-use model_gateway::dialect::Operation;
+use model_gateway::dialect::{Operation, THOUGHTS_IN_CONTENT};
 use model_gateway::json::Document;
-use model_gateway::providers::{KINDS, Speech, Target, Translator, find};
+use model_gateway::providers::{KINDS, Kind, RequestWriter, Speech, Target, Translator, find};
 use serde_json::{Value, json};
 
 /// Head of a column, kind, and a model that can do what the kind can.
@@ -19,6 +19,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("`bedrock`", "bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
     ("`cohere`", "cohere", "command-a-reasoning-08-2025"),
     ("`gemini`", "gemini", "gemini-3-pro-preview"),
+    ("`mistral`", "mistral", "mistral-small-latest"),
     ("`ollama`", "ollama", "qwen3"),
     ("`vertex`, Gemini", "vertex", "gemini-3-pro-preview"),
     ("`vertex`, Claude", "vertex", "claude-sonnet-4-5@20250929"),
@@ -118,6 +119,9 @@ fn probes(thoughts: &str) -> Vec<Probe> {
     let mut cache = Probe::part("`cache_control`", json!({"type": "text", "text": "y"}), &[]);
     cache.without = cache.with.clone();
     cache.with["messages"][0]["content"][1]["cache_control"] = json!({"type": "ephemeral"});
+    let mut close = Probe::part("`detail` of an image", json!({"type": "image_url", "image_url": {"url": IMAGE}}), &[]);
+    close.without = close.with.clone();
+    close.with["messages"][0]["content"][1]["image_url"]["detail"] = "high".into();
     let details =
         json!([{"type": "reasoning.text", "text": "THOUGHT", "signature": "U0lHTkVE", "format": thoughts, "index": 0}]);
     let thought = json!([user, {"role": "assistant", "content": "y", "reasoning_content": "THOUGHT", "reasoning_details": details}, user]);
@@ -146,6 +150,17 @@ fn probes(thoughts: &str) -> Vec<Probe> {
             json!({"type": "input_audio", "input_audio": {"data": "UklGRiQA", "format": "wav"}}),
             &["UklGRiQA"],
         ),
+        Probe::part(
+            "videos",
+            json!({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAAGGZ0"}}),
+            &["AAAAGGZ0"],
+        ),
+        Probe::part(
+            "files uploaded before",
+            json!({"type": "file", "file": {"file_id": "file-TRACE"}}),
+            &["file-TRACE"],
+        ),
+        close,
         Probe { traces: &["\"one\""], ..Probe::parameter("tools", json!({"tools": [tool("one")]})) },
         strict,
         Probe { default: true, ..Probe::of_tools("`tool_choice: auto`", json!({"tool_choice": "auto"})) },
@@ -192,18 +207,22 @@ fn probes(thoughts: &str) -> Vec<Probe> {
 }
 
 /// The provider's body and what was dropped, or nothing if the request is refused.
-fn say(translator: &dyn Translator, model: &str, request: &Value) -> Option<(String, Vec<String>)> {
+fn say(language: Language, model: &str, request: &Value) -> Option<(String, Vec<String>)> {
     let text = request.to_string();
     let document = Document::parse(text.as_bytes()).unwrap();
     let request = openai::request(&document).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let mut out = String::new();
-    let dropped = translator.request(&request, &Target::new(model), &mut out).ok()?;
+    let target = Target::new(model);
+    let dropped = match language {
+        Language::Native(translator) => translator.request(&request, &target, &mut out).ok()?,
+        Language::OpenAi(writer) => writer.request(&request, &target, &mut out).ok()?,
+    };
     Some((out, dropped))
 }
 
-fn depth(translator: &dyn Translator, model: &str, probe: &Probe) -> Result<Depth, String> {
-    let (plain, usual) = say(translator, model, &probe.without).ok_or("the request without it is refused")?;
-    let Some((body, dropped)) = say(translator, model, &probe.with) else { return Ok(Depth::Refused) };
+fn depth(language: Language, model: &str, probe: &Probe) -> Result<Depth, String> {
+    let (plain, usual) = say(language, model, &probe.without).ok_or("the request without it is refused")?;
+    let Some((body, dropped)) = say(language, model, &probe.with) else { return Ok(Depth::Refused) };
     let is_named = dropped.iter().any(|name| !usual.contains(name));
     let is_traced = probe.traces.is_empty() || probe.traces.iter().any(|trace| body.contains(trace));
     match (body != plain && is_traced, is_named) {
@@ -215,16 +234,35 @@ fn depth(translator: &dyn Translator, model: &str, probe: &Probe) -> Result<Dept
     }
 }
 
-fn translator(kind: &str, model: &str) -> &'static dyn Translator {
-    match find(kind).unwrap().speech_to(model) {
-        Speech::Native(translator) => translator,
-        Speech::OpenAi => panic!("{kind} does not translate for {model}"),
+/// Who says requests to a model.
+#[derive(Clone, Copy)]
+enum Language {
+    Native(&'static dyn Translator),
+    /// Answers are in OpenAI's dialect.
+    OpenAi(&'static dyn RequestWriter),
+}
+
+impl Language {
+    fn of(kind: &str, model: &str) -> Self {
+        let kind = find(kind).unwrap();
+        match (kind.speech_to(model), kind.writer()) {
+            (Speech::Native(translator), _) => Self::Native(translator),
+            (Speech::OpenAi, Some(writer)) => Self::OpenAi(writer),
+            (Speech::OpenAi, None) => panic!("{} does not translate for {model}", kind.name()),
+        }
+    }
+
+    fn thoughts(self) -> &'static str {
+        match self {
+            Self::Native(translator) => translator.thoughts(),
+            Self::OpenAi(_) => THOUGHTS_IN_CONTENT,
+        }
     }
 }
 
 fn table() -> Result<String, String> {
-    let columns: Vec<_> = COLUMNS.iter().map(|(_, kind, model)| (*kind, *model, translator(kind, model))).collect();
-    let all: Vec<_> = columns.iter().map(|(_, _, translator)| probes(translator.thoughts())).collect();
+    let columns: Vec<_> = COLUMNS.iter().map(|(_, kind, model)| (*kind, *model, Language::of(kind, model))).collect();
+    let all: Vec<_> = columns.iter().map(|(_, _, language)| probes(language.thoughts())).collect();
     let mut table = format!("| |{}\n| ---", COLUMNS.iter().map(|(head, ..)| format!(" {head} |")).collect::<String>());
     table += &" | ---".repeat(COLUMNS.len());
     table += " |\n";
@@ -232,8 +270,8 @@ fn table() -> Result<String, String> {
     for row in 0..all[0].len() {
         let name = all[0][row].name;
         table += &format!("| {name} |");
-        for ((kind, model, translator), probes) in columns.iter().zip(&all) {
-            match depth(*translator, model, &probes[row]) {
+        for ((kind, model, language), probes) in columns.iter().zip(&all) {
+            match depth(*language, model, &probes[row]) {
                 Ok(depth) => table += &format!(" {} |", depth.word()),
                 Err(why) => wrong.push(format!("{name}, {kind} ({model}): {why}")),
             }
@@ -271,17 +309,18 @@ fn readme_has_the_table() {
 
 #[test]
 fn every_native_kind_has_a_column() {
-    for kind in KINDS.iter().filter(|kind| matches!(kind.speech(), Speech::Native(_))) {
+    let translates = |kind: &&dyn Kind| matches!(kind.speech(), Speech::Native(_)) || kind.writer().is_some();
+    for kind in KINDS.iter().copied().filter(translates) {
         assert!(COLUMNS.iter().any(|(_, name, _)| *name == kind.name()), "{} has no column", kind.name());
     }
 }
 
 #[test]
 fn what_is_lost_without_a_word_is_found() {
-    let translator = translator("gemini", "gemini-3-pro-preview");
+    let language = Language::of("gemini", "gemini-3-pro-preview");
     let mut probe = Probe::parameter("nothing", json!({}));
-    assert!(depth(translator, "m", &probe).is_err());
+    assert!(depth(language, "m", &probe).is_err());
     // It differs, and yet what it is about is not there.
     probe = Probe { traces: &["9999"], ..Probe::parameter("seed", json!({"seed": 1})) };
-    assert!(depth(translator, "m", &probe).is_err());
+    assert!(depth(language, "m", &probe).is_err());
 }

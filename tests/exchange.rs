@@ -6,6 +6,8 @@
 mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
+#[path = "exchange/page.rs"]
+mod page;
 #[path = "exchange/properties.rs"]
 mod properties;
 #[path = "exchange/rows.rs"]
@@ -80,4 +82,5 @@ fn limits_are_reserved_and_settled() {
     ran(limits::tokens(), limits::check_tokens);
     ran(limits::ends(), limits::check_ends);
     ran(limits::budgets(), limits::check_budgets);
+    ran(limits::shared(), limits::check_shared);
 }

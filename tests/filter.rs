@@ -70,6 +70,7 @@ fn limits_are_reserved_and_settled() {
     limits::check_tokens(&mut vm(limits::tokens()));
     limits::check_ends(&mut vm(limits::ends()));
     limits::check_budgets(&mut vm(limits::budgets()));
+    limits::check_shared(&mut vm(limits::shared()));
 }
 
 #[test]

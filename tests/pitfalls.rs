@@ -25,11 +25,14 @@ const ENVELOPE: Envelope<'_> = Envelope { id: "", model: "m", created: 1, includ
 fn said(kind: &str, model: &str, request: &Value) -> Result<(Value, Vec<String>), Error> {
     let (kind, text, mut out) = (find(kind).unwrap(), request.to_string(), String::new());
     let document = Document::parse(text.as_bytes()).unwrap();
-    let dropped = match kind.speech_to(model) {
-        Speech::Native(translator) => {
+    let dropped = match (kind.writer(), kind.speech_to(model)) {
+        (Some(writer), _) => writer.request(&openai::request(&document)?, &Target::new(model), &mut out)?,
+        (None, Speech::Native(translator)) => {
             translator.request(&openai::request(&document)?, &Target::new(model), &mut out)?
         }
-        Speech::OpenAi => splice::request(&document, &Facts::read(&document)?, model, kind.differences(), &mut out),
+        (None, Speech::OpenAi) => {
+            splice::request(&document, &Facts::read(&document)?, model, kind.differences(), &mut out)
+        }
     };
     Ok((serde_json::from_str(&out).unwrap(), dropped))
 }

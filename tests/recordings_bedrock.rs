@@ -9,7 +9,7 @@ mod recordings;
 
 #[cfg(test)]
 mod tests {
-    use model_gateway::chat::{Answer, Arguments, Delta, FinishReason, Part, Usage};
+    use model_gateway::chat::{Answer, Arguments, Delta, FinishReason, Part, ServiceTier, Usage};
     use model_gateway::error::{Cause, Error};
     use model_gateway::frame::eventstream::write;
     use model_gateway::json::Document;
@@ -77,6 +77,7 @@ mod tests {
             cached: count("cacheReadInputTokens"),
             cache_write: count("cacheWriteInputTokens"),
             output: count("outputTokens"),
+            tier: answer["serviceTier"]["type"].as_str().map(ServiceTier::named).unwrap_or_default(),
             ..Usage::default()
         });
         summary

@@ -152,7 +152,7 @@ mod tests {
                     }
                     // What they say of the text: `recordings_sources.rs`.
                     Part::Citation(_) => {}
-                    Part::Image(Media::Base64 { media_type, data })
+                    Part::Image { media: Media::Base64 { media_type, data }, .. }
                     | Part::Audio(Media::Base64 { media_type, data }) => {
                         seen.media.push((own(media_type), own(data)));
                     }

@@ -3,6 +3,8 @@
 //! the same for the client. A decoder that fits the recordings only to the letter fails here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "recordings_mutated/quirks.rs"]
+mod quirks;
 mod recordings;
 
 use std::collections::BTreeMap;
@@ -146,7 +148,7 @@ fn outcome<'b>(kind: &dyn Kind, pieces: impl Iterator<Item = &'b [u8]>) -> Summa
 fn summarise(out: &str) -> Summary {
     let mut summary = Summary::default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    for event in out.trim_start_matches('\u{feff}').replace("\r\n", "\n").split("\n\n") {
+    for event in out.replace("\r\n", "\n").replace('\r', "\n").split("\n\n") {
         let data: String = event
             .lines()
             .filter_map(|line| line.strip_prefix("data:"))
@@ -162,10 +164,11 @@ fn summarise(out: &str) -> Summary {
             summary.error = chunk["error"].clone();
         }
         if chunk["usage"].is_object() {
+            // As numbers, however they are written.
             summary.usage = json!([
-                chunk["usage"]["prompt_tokens"],
-                chunk["usage"]["completion_tokens"],
-                chunk["usage"]["prompt_tokens_details"]["cached_tokens"]
+                chunk["usage"]["prompt_tokens"].as_f64(),
+                chunk["usage"]["completion_tokens"].as_f64(),
+                chunk["usage"]["prompt_tokens_details"]["cached_tokens"].as_f64()
             ]);
         }
         for choice in chunk["choices"].as_array().into_iter().flatten() {
@@ -452,6 +455,7 @@ fn variants(kind: &str, events: &[Event], framing: Framing) -> Vec<(&'static str
         ),
         ("unknown events", frame(&strange(kind, events))),
     ];
+    all.extend(quirks::variants(kind, events).into_iter().map(|(what, events)| (what, frame(&events))));
     if texts(kind)[0].starts_with("/choices") {
         all.push((
             "nulls",
@@ -475,6 +479,9 @@ fn variants(kind: &str, events: &[Event], framing: Framing) -> Vec<(&'static str
     }
     match framing {
         Framing::Sse => all.extend([
+            ("CR", text.replace('\n', "\r").into_bytes()),
+            ("ends of lines of every form", text.replace("\n\n", "\r\n\n").into_bytes()),
+            ("pings", text.replace("\n\n", "\n\nevent: ping\n\nevent: keep-alive\ndata:\n\n").into_bytes()),
             ("CRLF", text.replace('\n', "\r\n").into_bytes()),
             ("LF", text.clone().into_bytes()),
             ("no blank after the colon", text.replace("data: ", "data:").replace("event: ", "event:").into_bytes()),

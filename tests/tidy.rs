@@ -27,6 +27,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route", "price"],
     ),
     ("src/embedding.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
+    (
+        "src/live/",
+        &["frame", "chat", "json", "providers", "clients", "splice", "exchange", "dialect", "tokens", "config"],
+    ),
     ("src/limits/", &["frame", "chat", "json", "providers", "clients", "splice", "exchange", "dialect", "tokens"]),
     ("src/clients/", &["providers", "splice", "exchange", "config", "route"]),
     ("src/providers/", &["clients", "splice", "exchange", "config", "route"]),

@@ -64,6 +64,10 @@ fn requests() -> Vec<(String, Value)> {
 fn say(kind: &str, model: &str, body: &str, out: &mut String) -> Result<Dropped, Error> {
     let kind = find(kind).unwrap();
     let document = Document::parse(body.as_bytes()).unwrap();
+    if let Some(writer) = kind.writer() {
+        let request = openai::request(&document)?;
+        return writer.request(&request, &Target { stream: request.stream, ..Target::new(model) }, out);
+    }
     match kind.speech_to(model) {
         Speech::Native(translator) => {
             let request = openai::request(&document)?;

@@ -261,6 +261,9 @@ impl Case<'_> {
 
 /// What the provider gets for a request.
 fn said(kind: &dyn Kind, document: &Document<'_>, model: &str, out: &mut String) -> Result<Dropped, Error> {
+    if let Some(writer) = kind.writer() {
+        return writer.request(&openai::request(document)?, &Target::new(model), out);
+    }
     match kind.speech_to(model) {
         Speech::Native(translator) => translator.request(&openai::request(document)?, &Target::new(model), out),
         Speech::OpenAi => Ok(splice::request(document, &Facts::read(document)?, model, kind.differences(), out)),

@@ -11,8 +11,10 @@ use super::file::{File, ProviderFile, Timeouts};
 use super::keys::Keys;
 use super::limits::Limit;
 use super::models::{MAX_ATTEMPTS, Model, Models};
+use super::page::Page;
 use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
+use super::shared::RateLimitService;
 use super::suggest::unknown;
 use super::units::{Bytes, Duration};
 use crate::price::{Price, UnknownPrice};
@@ -43,6 +45,8 @@ pub struct Config {
     pub keys: Keys,
     /// How much may be used, wherever configuration says it.
     pub limits: Vec<Rc<Limit>>,
+    /// The service that is asked about those that are shared.
+    pub rate_limit_service: Option<RateLimitService>,
     /// What targets cost, by their ids, as far as that is known before a request comes.
     pub prices: BTreeMap<String, Rc<Price>>,
     /// What becomes of requests whose price is not known.
@@ -53,6 +57,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Whether clients may ask how their targets were chosen.
     pub debug: bool,
+    /// The page for operators, if there is to be one.
+    pub page: Option<Page>,
 }
 
 /// Where the access log goes.
@@ -177,11 +183,13 @@ impl Check<'_> {
             providers: self.providers(),
             keys: self.keys(),
             limits: self.limits(),
+            rate_limit_service: self.rate_limit_service(),
             prices: BTreeMap::new(),
             unknown_price: file.unknown_price,
             models: self.models(),
             rules: self.rules(),
             debug: file.debug,
+            page: self.page(),
         }
     }
 

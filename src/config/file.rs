@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKeyFile;
+use super::auth::AuthFile;
+use super::certificate::TlsFile;
 use super::keys::KeyFile;
 use super::limits::LimitFile;
+use super::page::PageFile;
 use super::policy::Strategy;
+use super::roles::RoleFile;
 use super::secret::SecretRef;
+use super::shared::RateLimitServiceFile;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
 use crate::facts::Facts;
@@ -22,6 +27,9 @@ pub struct File {
     /// Address that clients connect to. Default `0.0.0.0:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// TLS for clients. None: plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFile>,
     /// Address of Envoy's admin interface. Default `127.0.0.1:9901`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
@@ -60,12 +68,18 @@ pub struct File {
     /// Where requests can go, by name; each becomes one Envoy cluster.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderFile>,
-    /// Who may call. None: everyone who reaches the gateway. `[]`: nobody.
+    /// Who may call, besides those of `auth`. None: everyone who reaches the gateway, unless there is `auth`. `[]`: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<KeyFile>>,
     /// A file with a list of `keys`, besides those here; it is followed too. Read by the command, not by the module.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_file: Option<String>,
+    /// Who else may call than who has a key: holders of tokens and of certificates.
+    #[serde(default, skip_serializing_if = "AuthFile::is_default")]
+    pub auth: AuthFile,
+    /// What keys, and holders of tokens and certificates, may do, by names that they refer to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, RoleFile>,
     /// How many requests with a wrong key are answered with 401 in a minute, from one address; the next ones get 429 whatever
     /// their key. Default 60; 0: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +87,9 @@ pub struct File {
     /// How much may be used, by all together or, with `by`, by each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitFile>,
+    /// The service that all Envoys ask about limits which are `shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_service: Option<RateLimitServiceFile>,
     /// What clients may ask for, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, ModelFile>,
@@ -87,6 +104,9 @@ pub struct File {
     /// chosen. Default false: only those with a key whose role is `admin`.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub debug: bool,
+    /// A page that shows keys with the role `admin` what goes through the gateway. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageFile>,
 }
 
 /// A provider: an LLM service, or servers that speak like one.
@@ -123,6 +143,9 @@ pub struct ProviderFile {
     /// In place of the top-level `timeouts.connect`; the others are a model's.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
+    /// How much may be used of it; past them requests go to other targets of their model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitFile>,
 }
 
 /// A model that clients may ask for. A `*` in its name stands for anything.

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::auth::{Certificates, Issuer};
 use super::checked::Check;
 use super::limits::LimitFile;
+use super::roles::{Rights, Role};
 use crate::calendar;
 
-/// A key that clients call with.
+/// A key that clients call with, or, without `sha256`, someone whom tokens or certificates name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -17,7 +19,9 @@ pub struct KeyFile {
     /// A name for logs, limits and reports.
     pub name: String,
     /// SHA-256 of the key, in hex: `model-gateway key new` makes both, `model-gateway key hash` this one of a key that you have.
-    pub sha256: String,
+    /// Without it this is what the holder of a token or certificate of this name may do: see `auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
@@ -48,21 +52,9 @@ pub struct KeyFile {
     /// How much may be used with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitFile>,
-    /// Whether it may see what others use: `admin`. Default `user`.
+    /// What it may do besides, and no more than: one of `roles`, `admin`, which sees what others use, or `user`. Default `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
-}
-
-/// What a key may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(not(target_family = "wasm"), derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// What is its own.
-    #[default]
-    User,
-    /// Everything.
-    Admin,
+    pub role: Option<String>,
 }
 
 /// SHA-256 of a key.
@@ -71,8 +63,16 @@ pub type Hash = [u8; 32];
 /// Who may call.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
-    /// `None`: everyone, without a key.
+    /// `None`: everyone, without a key, unless there are issuers or certificates.
     by_hash: Option<BTreeMap<Hash, Rc<Key>>>,
+    /// Those whom tokens and certificates name.
+    by_name: BTreeMap<String, Rc<Key>>,
+    /// Whose tokens are good.
+    pub issuers: Vec<Issuer>,
+    /// Which certificates of clients are good.
+    pub certificates: Vec<Certificates>,
+    /// By their names.
+    pub roles: BTreeMap<String, Rc<Role>>,
     /// How many wrong keys a minute are heard out from one address; 0: any number.
     pub failures: u32,
 }
@@ -82,6 +82,9 @@ pub struct Keys {
 pub struct Key {
     /// For logs, limits and reports.
     pub name: String,
+    /// Whether a token or a certificate has brought the name, and configuration has none such: it may be any, and is never
+    /// taken for that of a key.
+    pub foreign: bool,
     /// Whose it is.
     pub team: Option<String>,
     /// Whatever else is to be told apart.
@@ -90,15 +93,10 @@ pub struct Key {
     pub expires: Option<u64>,
     /// Refused at once.
     pub disabled: bool,
-    /// Most tokens that a request may have generated.
-    pub max_tokens: Option<u64>,
-    /// Most alternative answers to one request.
-    pub n: Option<u64>,
-    /// What it may see.
-    pub role: Role,
-    models: Option<Vec<String>>,
-    endpoints: Option<Vec<String>>,
-    providers: Option<Vec<String>>,
+    /// What it may do itself; its role has to allow it, too.
+    pub rights: Rights,
+    /// Its role.
+    pub role: Rc<Role>,
 }
 
 /// Wrong keys a minute from one address, unless configuration has it otherwise: enough for a badly configured client to be
@@ -108,7 +106,7 @@ const FAILURES: u32 = 60;
 impl Keys {
     /// Whether everyone may call.
     pub fn is_open(&self) -> bool {
-        self.by_hash.is_none()
+        self.by_hash.is_none() && self.issuers.is_empty() && self.certificates.is_empty()
     }
 
     /// The key with that hash. What is compared are hashes: how long it takes tells nothing of any key.
@@ -116,26 +114,45 @@ impl Keys {
         self.by_hash.as_ref()?.get(hash)
     }
 
-    /// All of them.
+    /// What configuration has for whom a token or a certificate names so.
+    pub fn named(&self, name: &str) -> Option<&Rc<Key>> {
+        self.by_name.get(name)
+    }
+
+    /// All that configuration has.
     pub fn iter(&self) -> impl Iterator<Item = &Rc<Key>> {
-        self.by_hash.iter().flat_map(BTreeMap::values)
+        self.by_hash.iter().flat_map(BTreeMap::values).chain(self.by_name.values())
     }
 }
 
 impl Key {
     /// Whether it may ask for the model with this name.
     pub fn may_ask(&self, model: &str) -> bool {
-        allows(self.models.as_deref(), model)
+        self.allow().iter().all(|rights| allows(rights.models.as_deref(), model))
     }
 
     /// Whether it may use the endpoint with this path.
     pub fn may_use(&self, path: &str) -> bool {
-        allows(self.endpoints.as_deref(), path)
+        self.allow().iter().all(|rights| allows(rights.endpoints.as_deref(), path))
     }
 
     /// Whether its requests may go to the provider with this name.
     pub fn may_reach(&self, provider: &str) -> bool {
-        allows(self.providers.as_deref(), provider)
+        self.allow().iter().all(|rights| allows(rights.providers.as_deref(), provider))
+    }
+
+    /// Most tokens that a request may have generated.
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.allow().iter().filter_map(|rights| rights.max_tokens).min()
+    }
+
+    /// Most alternative answers to one request.
+    pub fn n(&self) -> Option<u64> {
+        self.allow().iter().filter_map(|rights| rights.n).min()
+    }
+
+    fn allow(&self) -> [&Rights; 2] {
+        [&self.rights, &self.role.rights]
     }
 }
 
@@ -162,11 +179,13 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 impl Check<'_> {
     pub(super) fn keys(&mut self) -> Keys {
         let file = self.file;
+        let roles = self.roles();
+        let (issuers, certificates) = self.auth(&roles);
+        let by_hash = file.keys.as_ref().map(|_| BTreeMap::new());
         let failures = file.auth_failures.unwrap_or(FAILURES);
-        let Some(given) = &file.keys else { return Keys { by_hash: None, failures } };
-        let mut by_hash = BTreeMap::new();
+        let mut keys = Keys { by_hash, by_name: BTreeMap::new(), issuers, certificates, roles, failures };
         let mut names: Vec<&str> = Vec::new();
-        for (index, key) in given.iter().enumerate() {
+        for (index, key) in file.keys.iter().flatten().enumerate() {
             let path = format!("keys[{index}]");
             if key.name.is_empty() {
                 self.mistake(format!("{path}.name"), "expected a name for logs and limits");
@@ -174,23 +193,28 @@ impl Check<'_> {
                 self.mistake(format!("{path}.name"), format!("there is already a key `{}`", key.name));
             }
             names.push(&key.name);
-            let checked = Rc::new(self.key(&path, key));
-            match hash_of_hex(&key.sha256) {
-                None => self.mistake(
+            let checked = Rc::new(self.key(&path, key, &keys.roles));
+            match key.sha256.as_deref().map(hash_of_hex) {
+                None if keys.issuers.is_empty() && keys.certificates.is_empty() => self.mistake(
+                    format!("{path}.sha256"),
+                    "missing. Without it a key is for whom tokens or certificates name so, and there is no `auth` that says which",
+                ),
+                None => drop(keys.by_name.insert(key.name.clone(), checked)),
+                Some(None) => self.mistake(
                     format!("{path}.sha256"),
                     "expected 64 hex digits, the SHA-256 of a key: `model-gateway key new` makes one; a key itself must not stand here",
                 ),
-                Some(hash) => {
-                    if by_hash.insert(hash, checked).is_some() {
+                Some(Some(hash)) => {
+                    if keys.by_hash.get_or_insert_default().insert(hash, checked).is_some() {
                         self.mistake(format!("{path}.sha256"), "another key has the same hash: it is the same key");
                     }
                 }
             }
         }
-        Keys { by_hash: Some(by_hash), failures }
+        keys
     }
 
-    fn key(&mut self, path: &str, file: &KeyFile) -> Key {
+    fn key(&mut self, path: &str, file: &KeyFile, roles: &BTreeMap<String, Rc<Role>>) -> Key {
         let expires = file.expires.as_deref().map(|text| (text, calendar::parse(text)));
         if let Some((_, None)) = expires {
             self.mistake(
@@ -198,28 +222,23 @@ impl Check<'_> {
                 "expected a date such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`",
             );
         }
-        for (name, value) in [("max_tokens", file.max_tokens), ("n", file.n)] {
-            if value == Some(0) {
-                self.mistake(format!("{path}.{name}"), "expected at least 1");
-            }
-        }
-        for (index, provider) in file.providers.iter().flatten().enumerate() {
-            if !self.file.providers.keys().any(|name| glob(provider, name)) {
-                self.mistake(format!("{path}.providers[{index}]"), format!("there is no provider `{provider}`"));
-            }
-        }
+        let rights = Rights {
+            models: file.models.clone(),
+            endpoints: file.endpoints.clone(),
+            providers: file.providers.clone(),
+            max_tokens: file.max_tokens,
+            n: file.n,
+        };
+        self.rights(path, &rights);
         Key {
             name: file.name.clone(),
+            foreign: false,
             team: file.team.clone(),
             labels: file.labels.clone(),
             expires: expires.and_then(|(_, time)| time),
             disabled: file.disabled,
-            max_tokens: file.max_tokens,
-            n: file.n,
-            role: file.role.unwrap_or_default(),
-            models: file.models.clone(),
-            endpoints: file.endpoints.clone(),
-            providers: file.providers.clone(),
+            rights,
+            role: self.role(path, file.role.as_deref(), roles).unwrap_or_default(),
         }
     }
 }

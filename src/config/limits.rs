@@ -5,11 +5,14 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::auth::AuthFile;
 use super::checked::Check;
+use super::shared::{Shared, Slots};
 use super::units::Duration;
 use crate::chance::hash;
 use crate::limits::window::{Per, Window};
 use crate::price::pico_usd;
+use crate::time_zone::TimeZone;
 
 /// A limit: one amount, over one length of time, for each of what `by` names.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,8 +46,12 @@ pub struct LimitFile {
     /// When a day or month begins: how far the clock is ahead of UTC, `+02:00`. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utc_offset: Option<String>,
-    /// What has an account of its own: `key`, `team`, `label:NAME`, `user` (the request's member), `model`; several together.
-    /// Default: a key's own limits are for the key, a model's for the model, those at the top for all together.
+    /// In place of `utc_offset`: by which clock a day or month begins, `Europe/Berlin`. Also a rule as POSIX has it for `TZ`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What has an account of its own: `key`, `team`, `label:NAME`, `user` (the request's member), `model`, `provider`, `target`
+    /// (a provider's model); several together. Default: a key's own limits are for the key, a model's for the model, a
+    /// provider's for the provider, a role's for all who have it, those at the top for all together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
     /// Only tells, in the header `x-gateway-limit`, and refuses nobody. Default false.
@@ -53,6 +60,12 @@ pub struct LimitFile {
     /// A model that takes what is past the limit, instead of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downgrade_to: Option<String>,
+    /// How long a request that is past the limit is held until there is room, before it is refused: `5s`, at most `5m`. Default: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Duration>,
+    /// Holds for all Envoys that ask the same `rate_limit_service` together, and not for each by itself. Default false.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A limit in which every rule holds.
@@ -70,12 +83,18 @@ pub struct Limit {
     pub window: Window,
     /// What has an account of its own.
     pub by: Vec<By>,
-    /// The key or model that it stands under.
+    /// What it stands under.
     pub of: Of,
+    /// Whether there may be any number of accounts: names of whom tokens and certificates name, and what requests make up.
+    pub unbounded: bool,
     /// Refuses nobody.
     pub soft: bool,
     /// The model that takes what is past it.
     pub downgrade_to: Option<String>,
+    /// How long a request waits for room, in milliseconds.
+    pub wait: Option<u64>,
+    /// How a rate limit service knows it, where several Envoys share it.
+    pub shared: Option<Shared>,
 }
 
 /// What a limit stands under.
@@ -87,6 +106,10 @@ pub enum Of {
     Key(String),
     /// The model with this name.
     Model(String),
+    /// The role with this name.
+    Role(String),
+    /// The provider with this name.
+    Provider(String),
 }
 
 /// What a limit counts.
@@ -119,12 +142,26 @@ pub enum By {
     User,
     /// The model that is asked for.
     Model,
+    /// The provider that is asked.
+    Provider,
+    /// One model of a provider.
+    Target,
 }
 
 /// 10⁻¹² USD.
 const DOLLAR: u64 = 1_000_000_000_000;
 /// The most that is counted, in USD.
 const MOST_USD: u64 = 10_000_000;
+
+/// The longest that a request may wait, in milliseconds.
+const MOST_WAIT: u64 = 300_000;
+
+impl Limit {
+    /// Whether it is about where requests go, rather than whose they are.
+    pub fn is_of_targets(&self) -> bool {
+        matches!(self.of, Of::Provider(_)) || self.by.iter().any(|by| matches!(by, By::Provider | By::Target))
+    }
+}
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,23 +174,50 @@ impl Check<'_> {
     pub(super) fn limits(&mut self) -> Vec<Rc<Limit>> {
         let file = self.file;
         let mut limits = Vec::new();
+        let mut slots = Slots::default();
         for (index, limit) in file.limits.iter().enumerate() {
-            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All));
+            limits.extend(self.limit(&format!("limits[{index}]"), limit, Of::All, &mut slots));
         }
         for (number, key) in file.keys.iter().flatten().enumerate() {
             for (index, limit) in key.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("keys[{number}].limits[{index}]"), limit, Of::Key(key.name.clone())));
+                limits.extend(self.limit(
+                    &format!("keys[{number}].limits[{index}]"),
+                    limit,
+                    Of::Key(key.name.clone()),
+                    &mut slots,
+                ));
             }
         }
         for (name, model) in &file.models {
             for (index, limit) in model.limits.iter().enumerate() {
-                limits.extend(self.limit(&format!("models.{name}.limits[{index}]"), limit, Of::Model(name.clone())));
+                limits.extend(self.limit(
+                    &format!("models.{name}.limits[{index}]"),
+                    limit,
+                    Of::Model(name.clone()),
+                    &mut slots,
+                ));
+            }
+        }
+        for (name, role) in &file.roles {
+            for (index, limit) in role.limits.iter().enumerate() {
+                limits.extend(self.limit(
+                    &format!("roles.{name}.limits[{index}]"),
+                    limit,
+                    Of::Role(name.clone()),
+                    &mut slots,
+                ));
+            }
+        }
+        for (name, provider) in &file.providers {
+            for (index, limit) in provider.limits.iter().enumerate() {
+                let path = format!("providers.{name}.limits[{index}]");
+                limits.extend(self.limit(&path, limit, Of::Provider(name.clone()), &mut slots));
             }
         }
         limits.into_iter().map(Rc::new).collect()
     }
 
-    fn limit(&mut self, path: &str, file: &LimitFile, of: Of) -> Option<Limit> {
+    fn limit(&mut self, path: &str, file: &LimitFile, of: Of, slots: &mut Slots) -> Option<Limit> {
         let given: Vec<(Amount, &str, u64)> = [
             (Amount::Requests, "requests", file.requests),
             (Amount::Tokens, "tokens", file.tokens),
@@ -173,14 +237,14 @@ impl Check<'_> {
         if amount == Amount::Usd && most > MOST_USD {
             self.mistake(format!("{path}.usd"), format!("expected at most {MOST_USD}"));
         }
-        let offset = self.offset(path, file);
+        let zone = self.zone(path, file);
         let (window, over) = match (file.per, file.rolling, amount) {
             (None, None, Amount::Concurrent) => (Window::Now, " at a time".to_owned()),
             (_, _, Amount::Concurrent) => {
                 self.mistake(path, "`concurrent` counts what is under way: leave `per` and `rolling` out");
                 return None;
             }
-            (Some(per), None, _) => (Window::Calendar { per, offset }, format!(" per {}", per.name())),
+            (Some(per), None, _) => (Window::Calendar { per, zone }, format!(" per {}", per.name())),
             (None, Some(length), _) if length.as_millis() > 0 => {
                 (Window::Rolling(length.as_millis()), format!(" in {length}"))
             }
@@ -204,7 +268,9 @@ impl Check<'_> {
             Amount::Usd => format!("{} USD{over}", pico_usd(most.min(MOST_USD) * DOLLAR)),
             _ => format!("{most} {}{over}", words.replace('_', " ")),
         };
-        Some(Limit {
+        let named = |by: &By| matches!(by, By::Key | By::Team | By::Label(_));
+        let unbounded = by.contains(&By::User) || by.iter().any(named) && self.file.auth != AuthFile::default();
+        let mut limit = Limit {
             id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
             amount,
@@ -212,9 +278,31 @@ impl Check<'_> {
             window,
             by,
             of,
+            unbounded,
             soft: file.soft,
             downgrade_to: file.downgrade_to.clone(),
-        })
+            wait: file.wait.map(Duration::as_millis),
+            shared: None,
+        };
+        self.past(path, &limit);
+        limit.shared = self.shared(path, file, &limit, slots);
+        Some(limit)
+    }
+
+    /// What happens past a limit.
+    fn past(&mut self, path: &str, limit: &Limit) {
+        if limit.is_of_targets() && limit.downgrade_to.is_some() {
+            let message =
+                "does not go with a limit of providers or targets: past it, requests go to the model's other targets";
+            self.mistake(format!("{path}.downgrade_to"), message);
+        }
+        let Some(wait) = limit.wait else { return };
+        if !(1..=MOST_WAIT).contains(&wait) {
+            self.mistake(format!("{path}.wait"), "expected a duration up to `5m`");
+        }
+        if limit.soft || limit.downgrade_to.is_some() {
+            self.mistake(format!("{path}.wait"), "expected one of `wait`, `soft` and `downgrade_to`");
+        }
     }
 
     fn by(&mut self, path: &str, index: usize, by: &str) -> Option<By> {
@@ -223,11 +311,28 @@ impl Check<'_> {
             ("team", _) => By::Team,
             ("user", _) => By::User,
             ("model", _) => By::Model,
+            ("provider", _) => By::Provider,
+            ("target", _) => By::Target,
             (_, Some(label)) if !label.is_empty() => By::Label(label.to_owned()),
             _ => {
-                self.mistake(format!("{path}.by[{index}]"), "expected `key`, `team`, `label:NAME`, `user` or `model`");
+                self.mistake(
+                    format!("{path}.by[{index}]"),
+                    "expected `key`, `team`, `label:NAME`, `user`, `model`, `provider` or `target`",
+                );
                 return None;
             }
+        })
+    }
+
+    fn zone(&mut self, path: &str, file: &LimitFile) -> TimeZone {
+        let Some(rule) = &file.time_zone else { return TimeZone::fixed(self.offset(path, file)) };
+        if file.utc_offset.is_some() {
+            self.mistake(format!("{path}.time_zone"), "expected either `time_zone` or `utc_offset`");
+        }
+        TimeZone::parse(rule).unwrap_or_else(|| {
+            let message = "expected the name of a time zone such as `Europe/Berlin`, or a rule such as `CET-1CEST,M3.5.0,M10.5.0/3`";
+            self.mistake(format!("{path}.time_zone"), message);
+            TimeZone::UTC
         })
     }
 

@@ -4,31 +4,41 @@
 //! [`Config`] is what it means once every rule was checked; nothing else refuses configuration.
 
 mod api_keys;
+mod auth;
 mod base_url;
+mod certificate;
 mod checked;
 mod file;
 mod keys;
 mod limits;
 mod models;
+mod page;
 mod policy;
+mod roles;
 mod rules;
 mod secret;
+mod shared;
 mod suggest;
 mod units;
 mod when;
 
 pub use self::api_keys::{ApiKey, ApiKeyFile, ApiKeyMore};
+pub use self::auth::{AuthFile, Certificates, Claims, ClaimsFile, Issuer, Jwks, JwtFile};
 pub use self::base_url::BaseUrl;
+pub use self::certificate::{Holder, MtlsFile, Pattern, Piece, Place, TlsFile};
 pub use self::checked::{Config, Log, Mistake, Provider};
 pub use self::file::{
     Abilities, BreakerFile, File, MirrorFile, ModelFile, Module, Position, ProviderFile, RuleFile, TargetFile, Timeouts,
 };
-pub use self::keys::{Hash, Key, KeyFile, Keys, Role, glob};
+pub use self::keys::{Hash, Key, KeyFile, Keys, glob};
 pub use self::limits::{Amount, By, Limit, LimitFile, Of};
 pub use self::models::{Found, Model, Models, Target};
+pub use self::page::{Page, PageFile};
 pub use self::policy::{Breaker, StickyBy, Strategy};
+pub use self::roles::{Rights, Role, RoleFile};
 pub use self::rules::{Condition, Mirror, Rule, Share, ShareBy, Side, Subject, Test, Way};
 pub use self::secret::{SecretFile, SecretRef};
+pub use self::shared::{OnFailure, RateLimitService, RateLimitServiceFile, Shared};
 pub use self::suggest::{nearest, unknown};
 pub use self::units::{Bytes, Duration};
 pub use self::when::{Operators, Scalar, TestFile, WhenFile};

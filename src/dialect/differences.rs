@@ -11,22 +11,11 @@ pub struct Differences {
     pub message_refuses: &'static [&'static str],
     /// Whether it knows the role `developer`; to others that is `system`.
     pub knows_developer: bool,
-    /// Whether ids of tool calls have to be nine letters and digits.
-    pub short_ids: bool,
-    /// Whether thoughts are parts of `content`, rather than `reasoning_content` beside it.
-    pub thoughts_in_content: bool,
 }
 
 impl Differences {
     /// There are none.
-    pub const NONE: Self = Self {
-        refuses: &[],
-        renames: &[],
-        message_refuses: &[],
-        knows_developer: true,
-        short_ids: false,
-        thoughts_in_content: false,
-    };
+    pub const NONE: Self = Self { refuses: &[], renames: &[], message_refuses: &[], knows_developer: true };
 
     /// Whether some parameters are not as they are with OpenAI.
     pub fn in_parameters(&self) -> bool {
@@ -35,6 +24,6 @@ impl Differences {
 
     /// Whether messages are not as they are with OpenAI, ids of calls apart.
     pub fn in_messages(&self) -> bool {
-        !self.message_refuses.is_empty() || !self.knows_developer || self.thoughts_in_content
+        !self.message_refuses.is_empty() || !self.knows_developer
     }
 }

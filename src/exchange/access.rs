@@ -4,45 +4,65 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use super::identity;
 use super::step::Host;
 use crate::chance::hash;
-use crate::config::{Config, Key};
+use crate::config::{Config, Key, Keys};
 use crate::error::{Cause, Error};
 use crate::route::{Record, read, update};
 
 /// Where clients put a key: as OpenAI's SDKs do, Anthropic's, Azure's and Google's, in the order in which they are looked at.
 const HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+/// Of a token that Envoy has found no good: it does not say why.
+const BAD_TOKEN: &str =
+    "Your token is not good here: it has expired, or is not for this gateway, or its issuer has not signed it.";
 
-/// Who calls; `None` where everyone may.
+/// Who calls; `None` where everyone may. A token that Envoy has verified speaks first, then a key, then a certificate: SDKs send
+/// some key in any case.
 ///
 /// # Errors
-/// The client has no key, or a wrong one, or one that is not good any more.
+/// The client has no key, or a wrong one, or one that is not good any more, and nothing in its place.
 pub(super) fn identify(config: &Config, host: &dyn Host) -> Result<Option<Rc<Key>>, Error> {
     let keys = &config.keys;
     if keys.is_open() {
         return Ok(None);
     }
+    let key = match identity::token(keys, host) {
+        Some(key) => key?,
+        None => of_key(keys, host)?,
+    };
+    check(&key, host.now())?;
+    Ok(Some(key))
+}
+
+fn of_key(keys: &Keys, host: &dyn Host) -> Result<Rc<Key>, Error> {
+    let sent = credential(host);
+    // Envoy leaves those in place that it has not found good.
+    let bad_token = !keys.issuers.is_empty() && sent.as_deref().is_ok_and(is_token);
     let failures = (keys.failures > 0).then(|| Failures::of(host));
-    if let Some(wait) = failures.as_ref().and_then(|failures| failures.spent(host, keys.failures)) {
+    let wait = failures.as_ref().and_then(|failures| failures.spent(host, keys.failures));
+    let found = sent.and_then(|key| {
+        let hash = Sha256::digest(key.as_bytes()).into();
+        let told = if bad_token { BAD_TOKEN } else { "Incorrect API key provided." };
+        keys.find(&hash).filter(|_| wait.is_none()).cloned().ok_or_else(|| unauthorized(told))
+    });
+    let found = found.or_else(|error| {
+        let certificate = if bad_token { None } else { identity::certificate(keys, host) };
+        certificate.ok_or(error)
+    });
+    if let (Err(_), Some(wait)) = (&found, wait) {
         let message = "Too many requests with a wrong key from your address.";
         return Err(Error { retry_after: Some(wait), ..Error::new(Cause::TooManyFailures, message) });
     }
-    let found = credential(host).and_then(|key| {
-        let hash = Sha256::digest(key.as_bytes()).into();
-        keys.find(&hash).cloned().ok_or_else(|| unauthorized("Incorrect API key provided."))
-    });
-    match found {
-        Ok(key) => {
-            check(&key, host.now())?;
-            Ok(Some(key))
-        }
-        Err(error) => {
-            if let Some(failures) = failures {
-                failures.count(host);
-            }
-            Err(error)
-        }
+    if let (Err(_), Some(failures)) = (&found, failures) {
+        failures.count(host);
     }
+    found
+}
+
+/// Whether it has the form of a JSON Web Token (RFC 7519, section 3).
+fn is_token(credential: &str) -> bool {
+    credential.starts_with("ey") && credential.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 fn check(key: &Key, now: u64) -> Result<(), Error> {

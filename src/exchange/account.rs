@@ -2,24 +2,30 @@
 
 use std::rc::Rc;
 
-use super::record::Used;
+use super::fleet::{self, Fleet};
+use super::record::{self, Used};
 use super::step::{Host, Step};
 use crate::chat::Usage;
 use crate::config::{Amount, Config, Found, Key, Limit};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Value};
-use crate::limits::{self, Amounts, Refused, Reservation, Who};
+use crate::limits::{self, Amounts, At, Attempted, Refused, Reservation, Who};
 use crate::price::{Cost, ServiceTier};
-use crate::route::{Record, read, update};
+use crate::route::{Hop, Plan, Record, read, update};
 use crate::tokens::Estimate;
 
 /// The accounts of one request.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     reservation: Reservation,
+    /// With limits of targets, for the first attempt.
+    of_target: Option<Reservation>,
+    user: Option<String>,
+    estimate: Amounts,
     /// Configuration's name for the model.
     model: String,
     learns: bool,
+    fleet: Fleet,
 }
 
 /// Whether the size of a request matters to some limit.
@@ -28,17 +34,17 @@ pub(super) fn counts_tokens(limits: &[Rc<Limit>]) -> bool {
 }
 
 impl Accounts {
-    /// Reserves what the request may use. `past`: it is past a limit that moved it to this model, and which it still counts at.
+    /// Reserves what the request may use, but where it goes. `past`: it is past a limit that moved it to this model, and which it still counts at.
     ///
     /// # Errors
     /// A limit is spent.
     pub fn reserve(
         config: &Config,
-        found: Found<'_>,
+        (found, past): (Found<'_>, bool),
         key: Option<&Key>,
         document: &Document<'_>,
         estimate: Option<Estimate>,
-        past: bool,
+        is_behind: &dyn Fn(&str) -> bool,
         host: &dyn Host,
     ) -> Result<Self, Refused> {
         let learns = estimate.is_some_and(|estimate| estimate.most_output.is_none());
@@ -48,18 +54,105 @@ impl Accounts {
             Amounts { input: usage.input, output, usd: dearest(found, &usage, host.now()) }
         });
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
-        let who = Who { key, user: user.as_deref(), model: found.name };
-        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, host.now(), host)?;
-        Ok(Self { reservation, model: found.name.to_owned(), learns })
+        let who = Who { key, user: user.as_deref(), model: found.name, at: None };
+        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, is_behind, host.now(), host)?;
+        let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
+        Ok(Self { reservation, of_target: None, user, estimate, model: found.name.to_owned(), learns, fleet })
     }
 
-    /// The request is over: counts what it used in place of what was reserved for it.
-    pub fn settle(self, used: &Used, host: &dyn Host) {
-        let Usage { input, output, .. } = used.usage;
-        if self.learns && output > 0 && !used.estimated {
-            learn(host, &self.model, output);
+    /// Reserves it at the first of the plan's targets that has room, and leaves those out of the plan that have none.
+    ///
+    /// # Errors
+    /// None has: the first one's limit.
+    pub fn reserve_target(
+        &mut self,
+        config: &Config,
+        key: Option<&Key>,
+        plan: &mut Plan,
+        is_behind: &dyn Fn(&str) -> bool,
+        host: &dyn Host,
+    ) -> Result<(), Refused> {
+        if !config.limits.iter().any(|limit| limit.is_of_targets()) {
+            return Ok(());
         }
-        self.reservation.settle(Amounts { input, output, usd: used.cost }, host.now(), host);
+        let (now, estimate) = (host.now(), self.estimate);
+        let Plan { hops, line, context_window, content_policy, .. } = plan;
+        let hop = |number: &u8| hops.get(usize::from(*number));
+        let mut refused = None;
+        while let Some(first) = line.first().and_then(hop) {
+            let who = self.at(key, first);
+            match limits::reserve(config.limits.iter(), who, estimate, false, is_behind, now, host) {
+                Ok(reservation) => {
+                    self.of_target = Some(reservation);
+                    break;
+                }
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    line.remove(0);
+                }
+            }
+        }
+        if self.of_target.is_none() {
+            return refused.map_or(Ok(()), Err);
+        }
+        let has_room = |number: &u8| {
+            hop(number)
+                .is_some_and(|hop| limits::has_room(config.limits.iter(), self.at(key, hop), estimate, now, host))
+        };
+        let first = line.first().copied();
+        line.retain(|number| Some(*number) == first || has_room(number));
+        context_window.retain(has_room);
+        content_policy.retain(has_room);
+        Ok(())
+    }
+
+    /// Who asks, where this target is asked.
+    fn at<'a>(&'a self, key: Option<&'a Key>, hop: &'a Hop) -> Who<'a> {
+        let at = At { provider: &hop.provider, target: &hop.target };
+        Who { key, user: self.user.as_deref(), model: &self.model, at: Some(at) }
+    }
+
+    /// Undoes all of it: the request is refused.
+    pub fn give_up(self, host: &dyn Host) {
+        for reservation in [Some(self.reservation), self.of_target].into_iter().flatten() {
+            reservation.take_back(host.now(), host);
+        }
+    }
+
+    /// What a rate limit service is to be asked.
+    pub fn ask(&self, step: &mut Step) {
+        self.fleet.ask(step);
+    }
+
+    /// The error, and the limit if it is one, if the answer that comes is the refusal of a rate limit service. Then nothing was used.
+    pub fn refused(&mut self, host: &dyn Host, step: &mut Step) -> Option<(Error, Option<String>)> {
+        let refusal = self.fleet.refusal(host)?;
+        self.fleet.report(&Amounts::default(), host, step);
+        core::mem::take(self).give_up(host);
+        Some(match refusal {
+            fleet::Refusal::Spent(refused) => (self::refusal(&refused), Some(refused.limit)),
+            fleet::Refusal::Away(error) => (error, None),
+        })
+    }
+
+    /// What a rate limit service is to be told of the request that is over.
+    pub fn report(&self, used: &Used, host: &dyn Host, step: &mut Step) {
+        self.fleet.report(&amounts(used), host, step);
+    }
+
+    /// The request is over: counts what it used in place of what was reserved for it, and at targets what each attempt did.
+    pub fn settle(mut self, config: &Config, request: &record::Record, host: &dyn Host) {
+        let used = amounts(&request.used);
+        if let Some(reservation) = self.of_target.take() {
+            let attempts: Vec<Attempted<'_>> = request.attempts.iter().map(attempted).collect();
+            let key = request.asked.key.as_deref();
+            let who = Who { key, user: self.user.as_deref(), model: &self.model, at: None };
+            reservation.settle_attempts(&config.limits, who, &attempts, host.now(), host);
+        }
+        if self.learns && used.output > 0 && !request.used.estimated {
+            learn(host, &self.model, used.output);
+        }
+        self.reservation.settle(used, host.now(), host);
     }
 
     /// Soft limits that were passed, by their names.
@@ -68,7 +161,10 @@ impl Accounts {
     }
 
     /// What the client is told of its limits.
-    pub fn describe(&self, step: &mut Step) {
+    pub fn describe(&mut self, host: &dyn Host, step: &mut Step) {
+        if let Some(room) = self.fleet.room(host, step) {
+            self.reservation.tell(room);
+        }
         for room in &self.reservation.room {
             let names = match room.amount {
                 Amount::Requests => {
@@ -88,6 +184,18 @@ impl Accounts {
             step.set("x-gateway-limit", self.reservation.passed.join(", "));
         }
     }
+}
+
+/// What an attempt used where it went.
+fn attempted(attempt: &record::Attempted) -> Attempted<'_> {
+    let Usage { input, output, .. } = attempt.usage.unwrap_or_default();
+    let at = At { provider: &attempt.tried.provider, target: &attempt.tried.target };
+    Attempted { at, used: Amounts { input, output, usd: attempt.cost.unwrap_or(0) } }
+}
+
+/// What limits count of it.
+fn amounts(used: &Used) -> Amounts {
+    Amounts { input: used.usage.input, output: used.usage.output, usd: used.cost }
 }
 
 /// What the dearest of a model's targets takes, as far as prices are known: any of them may get the request.

@@ -8,17 +8,20 @@ use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::ledger::Ledger;
 use super::log;
 use super::metrics::updates;
+use super::page;
+use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
-use super::step::{Ending, Headers, Host, Machine, Reply, Step, Want};
+use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
+use super::traffic;
 use super::usage::usage;
 use super::verdict;
 use crate::clients::openai;
-use crate::config::{Config, Found, Key, Role};
+use crate::config::{Config, Found, Key};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
 use crate::json::Document;
-use crate::limits::Refused;
+use crate::limits::{Refused, Turn};
 use crate::names;
 use crate::price::pico_usd;
 use crate::route::{Brief, Choice, Decision, Explanation, Facts as _, Plan, Question, Unfit, choose, decide};
@@ -30,6 +33,7 @@ use crate::tokens::Estimate;
 pub struct Gateway {
     config: Rc<Config>,
     ledger: Rc<Ledger>,
+    queue: Rc<Queue>,
     /// Who calls, if that matters.
     key: Option<Rc<Key>>,
     /// By what the ledger knows the request.
@@ -38,18 +42,38 @@ pub struct Gateway {
     /// What is known of it for its record; `None`: it is none of a model's.
     asked: Option<Box<Asked>>,
     phase: Phase,
+    waiting: Option<Waiting>,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Not the gateway's, or not any more: everything passes.
     Pass,
     /// The body is awaited, for this.
     Body(Operation),
+    /// It is there, and room at a limit is awaited.
+    Waits(Operation),
     /// The request went out by a plan.
     Sent,
+}
+
+/// A request that waits for room at a limit.
+#[derive(Debug)]
+struct Waiting {
+    turn: Turn,
+    ticket: Ticket,
+    /// In milliseconds since 1970.
+    until: u64,
+}
+
+impl Waiting {
+    /// Whether to try again, or to give it up.
+    fn is_over(&self, host: &dyn Host) -> bool {
+        let now = host.now();
+        now >= self.until || self.ticket.is_first() && self.turn.has_come(now, host)
+    }
 }
 
 impl Machine for Gateway {
@@ -79,12 +103,34 @@ impl Machine for Gateway {
         self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error))
     }
 
+    fn request_waits(&mut self, host: &dyn Host, body: &dyn Fn() -> Vec<u8>) -> Step {
+        let (Phase::Waits(operation), Some(waiting)) = (&self.phase, &self.waiting) else { return Step::go() };
+        let operation = *operation;
+        if !waiting.is_over(host) {
+            return Flow::Wait.into();
+        }
+        self.phase = Phase::Pass;
+        let step = self.plan(host, operation, &body()).unwrap_or_else(|error| self.refuse(&error));
+        if step.flow != Flow::Wait {
+            self.waiting = None;
+        }
+        step
+    }
+
     fn response_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
         let mut step = Step::go();
         if self.phase != Phase::Sent {
             return step;
         }
-        self.accounts.describe(&mut step);
+        if let Some((error, limit)) = self.accounts.refused(host, &mut step) {
+            self.phase = Phase::Pass;
+            self.ledger.close(self.id);
+            if let Some(asked) = &mut self.asked {
+                asked.refused = Some(Refusal { cause: error.cause, limit });
+            }
+            return Step { properties: step.properties, ..refuse(&error) };
+        }
+        self.accounts.describe(host, &mut step);
         // Of an answer that is not streamed all is there by now.
         if self.asked.as_ref().is_some_and(|asked| !asked.stream) {
             let used = Used::of(&attempts(&self.config, self.ledger.read(self.id), 0, host.now()));
@@ -122,8 +168,12 @@ impl Machine for Gateway {
         asked.key = self.key.take();
         asked.passed = accounts.passed().to_vec();
         let record = Record::new(&self.config, *asked, tried, cut, host.now());
-        accounts.settle(&record.used, host);
+        if self.config.page.is_some() {
+            traffic::add(&record, host);
+        }
         step.properties = log::properties(&record);
+        accounts.report(&record.used, host, &mut step);
+        accounts.settle(&self.config, &record, host);
         step.metrics.extend(updates(&record));
         step
     }
@@ -131,9 +181,9 @@ impl Machine for Gateway {
 
 impl Gateway {
     /// A machine for one request.
-    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>) -> Self {
+    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
         let (accounts, phase) = (Accounts::default(), Phase::Pass);
-        Self { config, ledger, key: None, id: 0, accounts, asked: None, phase, told: None }
+        Self { config, ledger, queue, key: None, id: 0, accounts, asked: None, phase, waiting: None, told: None }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `good`: it gets an answer.
@@ -154,8 +204,11 @@ impl Gateway {
 
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
-        let path = header(":path");
-        let Some((asks, below)) = Endpoint::find(&header(":method"), &path)? else {
+        let (method, path) = (header(":method"), header(":path"));
+        if let Some(answer) = page::answer(&self.config, host, &method, &path) {
+            return answer;
+        }
+        let Some((asks, below)) = Endpoint::find(&method, &path)? else {
             return Ok(without_orders(host, Step::go()));
         };
         if let Asks::Model(operation) = asks {
@@ -219,12 +272,11 @@ impl Gateway {
         let choice = choose(&config, &question, &request);
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
         let reserved = self.reserve(&config, choice.found, &document, estimate, host);
+        let (found, mut accounts) = match reserved {
+            Ok(reserved) => reserved,
+            Err(refused) => return self.wait(refused, operation, host),
+        };
         let asked = self.asked.get_or_insert_default();
-        let (found, accounts) = reserved.map_err(|refused| {
-            let (error, limit) = (account::refusal(&refused), Some(refused.limit));
-            asked.refused = Some(Refusal { cause: error.cause, limit });
-            error
-        })?;
         let decision = decide(&config, question, Choice { found, ..choice }, &request, host);
         // Of an answer that is not streamed nothing is seen before its usage is.
         asked.prompt = match estimate.or(decision.estimate) {
@@ -232,7 +284,7 @@ impl Gateway {
             None if facts.stream => request.rough_tokens(),
             None => 0,
         };
-        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role == Role::Admin);
+        let may_know = config.debug || key.as_ref().is_some_and(|key| key.role.debug);
         let wants = may_know && host.header(names::DEBUG).is_some_and(|wish| wish == "1");
         let told = wants.then(|| Box::new(Brief::of(&decision)));
         let Decision { plan, rule, mut copy, .. } = decision;
@@ -245,13 +297,19 @@ impl Gateway {
             }
             Ok(plan)
         });
-        let plan = match planned {
+        let mut plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                accounts.settle(&Used::default(), host);
+                self.accounts = accounts;
                 return Err(error);
             }
         };
+        if let Err(refused) =
+            accounts.reserve_target(&config, key.as_deref(), &mut plan, &|account| self.is_behind(account), host)
+        {
+            accounts.give_up(host);
+            return self.wait(refused, operation, host);
+        }
         let mut step = without_orders(host, Step { reroute: true, ..Step::go() });
         // Envoy's own knobs for one request:
         // <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#http-headers-consumed>
@@ -260,6 +318,7 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         let id = self.ledger.open(config.clone());
         let plan = Plan { id, ..plan };
+        let asked = self.asked.get_or_insert_default();
         asked.rule = rule.map(|rule| rule.name.clone());
         if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
             asked.mirror = Some(to.to_owned());
@@ -269,6 +328,7 @@ impl Gateway {
         }
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
+        accounts.ask(&mut step);
         step.keep = without_overrides(&config, host);
         self.told = told;
         (self.phase, self.id, self.accounts) = (Phase::Sent, id, accounts);
@@ -288,7 +348,9 @@ impl Gateway {
             return Ok((found, Accounts::default()));
         }
         let key = self.key.as_deref();
-        let reserve = |found, past| Accounts::reserve(config, found, key, document, estimate, past, host);
+        let reserve = |found, past| {
+            Accounts::reserve(config, (found, past), key, document, estimate, &|account| self.is_behind(account), host)
+        };
         let refused = match reserve(found, false) {
             Ok(accounts) => return Ok((found, accounts)),
             Err(refused) => refused,
@@ -296,6 +358,36 @@ impl Gateway {
         let cheaper = refused.downgrade_to.as_deref().and_then(|name| config.models.get_found(name));
         let accounts = cheaper.map(|cheaper| Ok((cheaper, reserve(cheaper, true)?)));
         accounts.unwrap_or(Err(refused))
+    }
+
+    /// Whether others wait for room in that account, and came before.
+    fn is_behind(&self, account: &str) -> bool {
+        let is_first = |waiting: &Waiting| waiting.ticket.is_for(account) && waiting.ticket.is_first();
+        self.queue.is_awaited(account) && !self.waiting.as_ref().is_some_and(is_first)
+    }
+
+    /// Has the request wait for room at the limit that it is past, if the limit lets it.
+    ///
+    /// # Errors
+    /// It does not, or not any more, or too many wait.
+    fn wait(&mut self, refused: Refused, operation: Operation, host: &dyn Host) -> Result<Step, Error> {
+        let error = account::refusal(&refused);
+        let asked = self.asked.get_or_insert_default();
+        let Some(turn) = refused.turn else {
+            asked.refused = Some(Refusal { cause: error.cause, limit: Some(refused.limit) });
+            return Err(error);
+        };
+        let until = self.waiting.as_ref().map(|waiting| waiting.until);
+        let until = until.unwrap_or_else(|| host.now().saturating_add(turn.patience()));
+        // Who has waited in this line keeps the place.
+        let kept = self.waiting.take().map(|waiting| waiting.ticket).filter(|ticket| ticket.is_for(&turn.record));
+        let ticket = kept.or_else(|| self.queue.join(&turn.record)).filter(|_| host.now() < until);
+        let Some(ticket) = ticket else {
+            asked.refused = Some(Refusal { cause: error.cause, limit: Some(refused.limit) });
+            return Err(error);
+        };
+        (self.phase, self.waiting) = (Phase::Waits(operation), Some(Waiting { turn, ticket, until }));
+        Ok(Flow::Wait.into())
     }
 
     /// There is no copy after all.
@@ -466,7 +558,7 @@ fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
 fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
     let root = document.root();
     let given = |name: &str| root.get(name).filter(|value| !value.is_null());
-    let most = [("max_completion_tokens", key.max_tokens), ("max_tokens", key.max_tokens), ("n", key.n)];
+    let most = [("max_completion_tokens", key.max_tokens()), ("max_tokens", key.max_tokens()), ("n", key.n())];
     for (name, most) in most {
         if let (Some(value), Some(most)) = (given(name), most)
             && value.as_u64().is_none_or(|value| value > most)
@@ -475,7 +567,7 @@ fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Pl
         }
     }
     let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
-    if let Some(most) = key.max_tokens.filter(|_| operation == Operation::Chat && !said) {
+    if let Some(most) = key.max_tokens().filter(|_| operation == Operation::Chat && !said) {
         for hop in &mut plan.hops {
             let edits = hop.edits.get_or_insert_default();
             if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {

@@ -50,6 +50,8 @@ pub struct Tried {
     pub complete: bool,
     /// What the provider says that it took.
     pub usage: Option<Usage>,
+    /// What it had told of that before the answer's end.
+    pub partial: Option<Usage>,
     /// About how many tokens of an answer were seen.
     pub said: u64,
     /// Parameters that the provider has no word for.

@@ -148,7 +148,11 @@ fn of_nobody(record: &Record) -> Common {
     Common {
         operation: asked.operation.map_or("", |operation| operation.name()),
         request_model,
-        key: asked.key.as_ref().map(|key| key.name.clone()).unwrap_or_default(),
+        // Of names that tokens bring there is no end.
+        key: asked
+            .key
+            .as_ref()
+            .map_or_else(String::new, |key| if key.foreign { metrics::OTHER.to_owned() } else { key.name.clone() }),
         team: asked.key.as_ref().and_then(|key| key.team.clone()).unwrap_or_default(),
         ..Common::default()
     }

@@ -193,13 +193,17 @@ impl Used {
 }
 
 /// What `tried` used and cost. Of an attempt that was cut off before its provider had told, that is estimated, `prompt` being
-/// the tokens of the prompt; one that failed before it said anything has used nothing that anybody told.
+/// the tokens of the prompt; one that failed before it said anything has used what
+/// its provider had told by then, if it had.
 pub(super) fn attempts(config: &Config, tried: Vec<Tried>, prompt: u64, now: u64) -> Vec<Attempted> {
     let each = tried.into_iter().map(|tried| {
         let (usage, estimated) = match tried.usage {
             Some(usage) => (Some(usage), false),
-            None if tried.said > 0 => (Some(Usage { input: prompt, output: tried.said, ..Usage::default() }), true),
-            None => (None, false),
+            None if tried.said > 0 => {
+                let told = tried.partial.unwrap_or(Usage { input: prompt, ..Usage::default() });
+                (Some(Usage { output: told.output.max(tried.said), ..told }), true)
+            }
+            None => (tried.partial, false),
         };
         let cost = usage.and_then(|usage| tariff(config, &tried, now).cost(&usage));
         let (ended, result) = tried.ended.map_or((now, None), |(at, result)| (at, Some(result)));

@@ -109,6 +109,14 @@ impl Relay {
         }
     }
 
+    /// What the provider has told of that by now, where it tells some before the end.
+    pub fn partial(&self) -> Option<Usage> {
+        match &self.way {
+            Way::Splice(_) => None,
+            Way::Translate(translation) => translation.decoder.told(),
+        }
+    }
+
     /// What the answer took, if the provider has said so, or something else, since it was last asked for.
     pub fn new_usage(&mut self) -> Option<Usage> {
         let usage = match &self.way {

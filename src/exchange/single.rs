@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::attempt::{Attempt, Upstream};
 use super::gateway::{Gateway, refuse};
 use super::ledger::Ledger;
+use super::queue::Queue;
 use super::step::{Flow, Host, Machine, Step, Want};
 use crate::config::Config;
 use crate::error::{Cause, Error};
@@ -28,50 +29,19 @@ pub struct Single {
 
 impl Single {
     /// A machine for one request; `upstreams` has every provider of the gateway's configuration.
-    pub fn new(config: Rc<Config>, upstreams: Rc<BTreeMap<String, Rc<Upstream>>>, ledger: Rc<Ledger>) -> Self {
-        Self { gateway: Gateway::new(config, ledger.clone()), upstreams, ledger, attempt: None }
+    pub fn new(
+        config: Rc<Config>,
+        upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
+        ledger: Rc<Ledger>,
+        queue: Rc<Queue>,
+    ) -> Self {
+        Self { gateway: Gateway::new(config, ledger.clone(), queue), upstreams, ledger, attempt: None }
     }
 }
 
 impl Single {
-    /// The answer's headers are made now: there is no filter before this one that could add to them.
-    fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
-        if step.keep.is_some() {
-            let mut told = Step::go();
-            self.gateway.tell(host, true, &mut told);
-            match &mut step.flow {
-                Flow::Reply(reply) => {
-                    let headers = told.headers.into_iter();
-                    reply.headers.extend(headers.filter_map(|(name, value)| Some((name, value?))));
-                }
-                Flow::Continue | Flow::Hold => step.headers.extend(told.headers),
-            }
-        }
-        step
-    }
-}
-
-impl Machine for Single {
-    fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
-        let mut step = self.gateway.request_headers(host, end);
-        // Only the gateway says where a request goes: a client that could would reach a provider past everything here.
-        if step.flow == Flow::Continue && host.header(TARGET).is_some() {
-            step.remove(TARGET);
-            step.reroute = true;
-        }
-        step
-    }
-
-    fn wants_request(&self) -> Want {
-        self.gateway.wants_request()
-    }
-
-    fn request_grows(&mut self, bytes: u64) -> Step {
-        self.gateway.request_grows(bytes)
-    }
-
-    fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
-        let mut step = self.gateway.request_body(host, body);
+    /// What the gateway lets through becomes an attempt.
+    fn send(&mut self, mut step: Step, host: &dyn Host, body: &[u8]) -> Step {
         if step.flow != Flow::Continue {
             return step;
         }
@@ -110,6 +80,52 @@ impl Machine for Single {
         step.metrics.extend(begun.metrics);
         step.body = sent.body;
         step
+    }
+
+    /// The answer's headers are made now: there is no filter before this one that could add to them.
+    fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
+        if step.keep.is_some() {
+            let mut told = Step::go();
+            self.gateway.tell(host, true, &mut told);
+            match &mut step.flow {
+                Flow::Reply(reply) => {
+                    let headers = told.headers.into_iter();
+                    reply.headers.extend(headers.filter_map(|(name, value)| Some((name, value?))));
+                }
+                Flow::Continue | Flow::Hold | Flow::Wait => step.headers.extend(told.headers),
+            }
+        }
+        step
+    }
+}
+
+impl Machine for Single {
+    fn request_headers(&mut self, host: &dyn Host, end: bool) -> Step {
+        let mut step = self.gateway.request_headers(host, end);
+        // Only the gateway says where a request goes: a client that could would reach a provider past everything here.
+        if step.flow == Flow::Continue && host.header(TARGET).is_some() {
+            step.remove(TARGET);
+            step.reroute = true;
+        }
+        step
+    }
+
+    fn wants_request(&self) -> Want {
+        self.gateway.wants_request()
+    }
+
+    fn request_grows(&mut self, bytes: u64) -> Step {
+        self.gateway.request_grows(bytes)
+    }
+
+    fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
+        let step = self.gateway.request_body(host, body);
+        self.send(step, host, body)
+    }
+
+    fn request_waits(&mut self, host: &dyn Host, body: &dyn Fn() -> Vec<u8>) -> Step {
+        let step = self.gateway.request_waits(host, body);
+        if step.flow == Flow::Wait { step } else { self.send(step, host, &body()) }
     }
 
     fn response_headers(&mut self, host: &dyn Host, end: bool) -> Step {

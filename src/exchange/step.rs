@@ -50,6 +50,8 @@ pub enum Flow {
     Continue,
     /// Keep it, and come back with more.
     Hold,
+    /// Keep it, and come back with [`Machine::request_waits`] every now and then.
+    Wait,
     /// Answer the client.
     Reply(Reply),
 }
@@ -59,9 +61,9 @@ pub enum Flow {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers besides `content-type: application/json`.
+    /// Headers besides `content-type: application/json`, or with another type in its place.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// JSON, unless the headers say otherwise.
     pub body: String,
 }
 
@@ -95,6 +97,11 @@ pub trait Machine {
 
     /// What [`Self::wants_request`] asked for.
     fn request_body(&mut self, _host: &dyn Host, _body: &[u8]) -> Step {
+        Step::go()
+    }
+
+    /// The request still waits; `body` reads it.
+    fn request_waits(&mut self, _host: &dyn Host, _body: &dyn Fn() -> Vec<u8>) -> Step {
         Step::go()
     }
 
@@ -229,6 +236,13 @@ impl Step {
     /// Sets a property.
     pub fn property(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
         self.properties.push((name, value.into()));
+    }
+}
+
+impl Reply {
+    /// Whether it is what its headers would say if they said anything.
+    pub fn is_json(&self) -> bool {
+        !self.headers.iter().any(|(name, _)| *name == "content-type")
     }
 }
 

@@ -1,19 +1,22 @@
-//! `GET /v1/usage`: what a key may use and has used; with the role `admin`, every key.
+//! `GET /v1/usage`: what a key may use and has used; with the role `admin`, every key of configuration, and every provider.
 
 use std::rc::Rc;
 
 use super::step::Host;
 use crate::config::{Amount, By, Config, Key, Limit};
 use crate::json::{Write, Writer};
-use crate::limits::{self, Account, Who};
+use crate::limits::{self, Account, At, Who};
 use crate::price::pico_usd;
 
 /// The answer's body for a client with this key; `None` where everyone may call.
 pub(super) fn usage(config: &Config, key: Option<&Key>, host: &dyn Host) -> String {
     let keys: Vec<Option<&Key>> = match key {
-        Some(key) if key.role == crate::config::Role::Admin => config.keys.iter().map(Rc::as_ref).map(Some).collect(),
+        Some(key) if key.role.admin => config.keys.iter().map(Rc::as_ref).map(Some).collect(),
         key => vec![key],
     };
+    let sees_all = key.is_none_or(|key| key.role.admin);
+    let providers = config.providers.keys().filter(|_| sees_all);
+    let providers: Vec<_> = providers.map(|name| (name, of_provider(config, name, host))).collect();
     let mut out = String::new();
     Writer::new(&mut out).object(|w| {
         w.field("object", "list");
@@ -30,9 +33,28 @@ pub(super) fn usage(config: &Config, key: Option<&Key>, host: &dyn Host) -> Stri
                     });
                 });
             }
+            for (name, limits) in providers.iter().filter(|(_, limits)| !limits.is_empty()) {
+                w.object(|w| {
+                    w.field("object", "usage");
+                    w.field("provider", *name);
+                    w.name("limits")
+                        .array(|w| limits.iter().for_each(|(limit, account)| account_of(limit, None, *account, w)));
+                });
+            }
         });
     });
     out
+}
+
+/// A provider's accounts with limits that tell nothing else apart.
+fn of_provider<'a>(config: &'a Config, provider: &str, host: &dyn Host) -> Vec<(&'a Limit, Account)> {
+    let at = Some(At { provider, target: "" });
+    let limits = config.limits.iter().filter(|limit| limit.by.iter().all(|by| *by == By::Provider));
+    let looked = limits.filter_map(|limit| {
+        let account = limits::look(limit, Who { at, ..Who::default() }, host.now(), host)?;
+        Some((limit.as_ref(), account))
+    });
+    looked.collect()
 }
 
 /// The key's accounts with a limit: one, or one for each model. What is by `user` has too many.
@@ -43,7 +65,7 @@ fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, 
     let by_model = limit.by.contains(&By::Model);
     let models = config.models.iter().map(|(name, _)| name);
     for model in models.filter(|model| key.is_none_or(|key| key.may_ask(model))) {
-        let who = Who { key, user: None, model };
+        let who = Who { key, model, ..Who::default() };
         if let Some(account) = limits::look(limit, who, host.now(), host) {
             account_of(limit, by_model.then_some(model), account, w);
             if !by_model {
@@ -54,7 +76,7 @@ fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, 
 }
 
 fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writer<'_>) {
-    let Account { used, held, reset } = account;
+    let Account { used, held, reset, .. } = account;
     let amount = |amount| Counted { amount, usd: limit.amount == Amount::Usd };
     w.object(|w| {
         w.field("limit", &limit.name);
@@ -67,13 +89,16 @@ fn account_of(limit: &Limit, model: Option<&str>, account: Account, w: &mut Writ
         w.field("remaining", &amount(limit.most.saturating_sub(used.saturating_add(held))));
         w.field("resets_in_ms", &reset);
         w.field("soft", &limit.soft);
+        // Of those that several Envoys share, all that this one knows is what it has used itself.
+        w.field("shared", &limit.shared.is_some());
     });
 }
 
 /// A number: of whatever it is, or USD.
-struct Counted {
-    amount: u64,
-    usd: bool,
+pub(super) struct Counted {
+    pub amount: u64,
+    /// Whether it is in 10⁻¹² USD.
+    pub usd: bool,
 }
 
 impl Write for Counted {

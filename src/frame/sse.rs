@@ -8,9 +8,10 @@
 //! end-of-line = ( CR LF / CR / LF )
 //! ```
 //!
-//! Providers end lines with LF or CRLF; a lone CR, which none uses, is a character like any other here. `id` and `retry`
-//! fields are passed over, since nothing reconnects to a stream of an LLM. A last event without its blank line counts:
-//! some providers leave it out.
+//! A CR ends a line as soon as it is known that no LF follows, so that frames do not depend on how the bytes arrive: where
+//! lines end with a lone CR, which no provider is known to do, an event comes with the first byte after it. The byte order mark is
+//! left out. `id` and `retry` fields are passed over, since nothing reconnects to a stream of an LLM. A last event
+//! without its blank line counts: some providers leave it out.
 
 use core::ops::Range;
 
@@ -21,6 +22,8 @@ pub const MAX_EVENT: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
+    /// Whether it is past where a byte order mark can stand.
+    begun: bool,
     /// Everything before was given out.
     taken: usize,
     /// Everything before was searched for the end of a frame.
@@ -36,7 +39,7 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
     /// The `event` field; empty if there is none.
     pub name: &'a [u8],
-    /// The `data` lines, joined by line feeds; `None` if there is none, as in a comment.
+    /// The `data` lines, joined by line feeds; `None` if there is nothing in them, or none, as in a comment.
     pub data: Option<&'a [u8]>,
     /// Where `data` stands in `raw`, if it is one line.
     pub data_at: Option<usize>,
@@ -60,7 +63,18 @@ impl Decoder {
             return Err(TooLong);
         }
         self.buffer.extend_from_slice(chunk);
+        if !self.begun {
+            self.begin();
+        }
         Ok(())
+    }
+
+    fn begin(&mut self) {
+        if self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.taken = BYTE_ORDER_MARK.len();
+            self.searched = self.taken;
+        }
+        self.begun = !BYTE_ORDER_MARK.starts_with(&self.buffer) || self.taken > 0;
     }
 
     /// The next whole frame, or `None` until more bytes come.
@@ -84,20 +98,16 @@ impl Decoder {
     fn find_end(&mut self) -> Option<usize> {
         loop {
             let ahead = self.buffer.get(self.searched..)?;
-            let Some(length) = memchr::memchr(b'\n', ahead) else {
+            let Some(length) = memchr::memchr2(b'\n', b'\r', ahead) else {
                 self.searched = self.buffer.len();
                 return None;
             };
-            let line_end = self.searched + length + 1;
-            match self.buffer.get(line_end..)? {
-                [b'\n', ..] => return Some(line_end + 1),
-                [b'\r', b'\n', ..] => return Some(line_end + 2),
-                // The next line may turn out to be blank: find this line's end again then.
-                [] | [b'\r'] => {
-                    self.searched = line_end - 1;
-                    return None;
-                }
-                _ => self.searched = line_end,
+            // The next line may turn out to be blank: this line's end is found again then.
+            self.searched += length;
+            let next = self.searched + line_end(self.buffer.get(self.searched..)?)?;
+            match line_end(self.buffer.get(next..)?)? {
+                0 => self.searched = next,
+                blank => return Some(next + blank),
             }
         }
     }
@@ -112,7 +122,9 @@ impl Decoder {
         let mut data: Option<Range<usize>> = None;
         let mut lines = 0;
         let mut at = 0;
-        for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
+            let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (line, end) = rest.split_at_checked(length).unwrap_or_default();
             let (field, value) = field(line);
             match field {
                 b"event" => name = line.get(value).unwrap_or_default(),
@@ -129,31 +141,39 @@ impl Decoder {
                 }
                 _ => {}
             }
-            at += line.len();
+            at += length + line_end(end).unwrap_or(end.len());
         }
         let single = data.filter(|_| lines == 1);
         let text = match &single {
             Some(range) => raw.get(range.clone()),
             None => (lines > 1).then_some(self.joined.as_slice()),
         };
+        // "If the data buffer is an empty string", there is no event.
+        let text = text.filter(|text| !text.is_empty());
         Frame { raw, name, data: text, data_at: single.map(|range| range.start) }
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The length of the end of a line that `bytes` begin with, 0 if they begin otherwise; `None` as long as more bytes may tell.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [] | [b'\r'] => None,
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\r' | b'\n', ..] => Some(1),
+        _ => Some(0),
     }
 }
 
 /// A line's field name, and where its value stands in it. A comment has an empty name.
 fn field(line: &[u8]) -> (&[u8], Range<usize>) {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let line_end = line.len();
-    // A byte order mark can only stand at the very start of a stream.
-    let skipped = if line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let line = line.get(skipped..).unwrap_or_default();
     let Some(colon) = memchr::memchr(b':', line) else {
-        return (line, line_end..line_end);
+        return (line, line.len()..line.len());
     };
     let (name, value) = line.split_at(colon);
     let space = usize::from(value.get(1) == Some(&b' '));
-    (name, skipped + colon + 1 + space..line_end)
+    (name, colon + 1 + space..line.len())
 }
 
 #[cfg(test)]
@@ -205,8 +225,13 @@ mod tests {
         check("event: x\r\ndata:a\r\n\r\ndata: é🦀\r\n\r\n", &[("x", Some("a")), ("", Some("é🦀"))]);
         check(": comment\n\n:\n\ndata: a\n\n", &[("", None), ("", None), ("", Some("a"))]);
         check("data: a\ndata:\ndata:  b\nid: 1\nretry: 2\nother\n\n", &[("", Some("a\n\n b"))]);
-        check("data\n\n", &[("", Some(""))]);
+        check("data\n\ndata:\n\ndata: \n\ndata\ndata\n\n", &[("", None), ("", None), ("", None), ("", Some("\n"))]);
         check("\u{feff}data: a\n\ndata: last", &[("", Some("a")), ("", Some("last"))]);
+        check("\u{feff}\u{feff}data: a\n\n\u{feff}data: b\n\n", &[("", None), ("", None)]);
+        check("\u{feff}", &[]);
+        check("event: x\rdata:a\rdata: b\r\rdata: c\r\r", &[("x", Some("a\nb")), ("", Some("c"))]);
+        check("data: a\r\n\rdata: b\n\r\ndata: c\r\r\n", &[("", Some("a")), ("", Some("b")), ("", Some("c"))]);
+        check(": a\r\r\r\rdata\r: \r\n\r\n", &[("", None), ("", None), ("", None)]);
         check("data: a\n\n\n\ndata: b\n", &[("", Some("a")), ("", None), ("", Some("b"))]);
         check("", &[]);
     }

@@ -171,7 +171,12 @@ impl Record for Account {
 
     fn encode(&self) -> Vec<u8> {
         let head = [FORM, self.subject, self.slice, self.epoch];
-        head.iter().chain(&self.used).chain(&self.held).flat_map(|number| number.to_le_bytes()).collect()
+        let mut bytes = Vec::with_capacity(8 * FIELDS);
+        head.iter()
+            .chain(&self.used)
+            .chain(&self.held)
+            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes
     }
 }
 
@@ -182,8 +187,9 @@ mod tests {
     use super::{Account, EPOCH, EPOCHS, Lease, Spent};
     use crate::limits::window::{Per, Window};
     use crate::route::Record;
+    use crate::time_zone::TimeZone;
 
-    const MINUTE: Window = Window::Calendar { per: Per::Minute, offset: 0 };
+    const MINUTE: Window = Window::Calendar { per: Per::Minute, zone: TimeZone::UTC };
 
     #[test]
     fn a_window_lets_so_much_through_and_no_more() {
@@ -240,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_long_enough() {
-        for window in [MINUTE, Window::Rolling(16_000), Window::Calendar { per: Per::Month, offset: 0 }] {
+        for window in [MINUTE, Window::Rolling(16_000), Window::Calendar { per: Per::Month, zone: TimeZone::UTC }] {
             let mut account = Account::default();
             (0..5).for_each(|step| account.take(1_000_000 + step * 900, &window, 2, 10).unwrap());
             let now = 1_004_000;
@@ -266,7 +272,7 @@ mod tests {
         #[test]
         fn sums_agree(steps in prop::collection::vec((0_u64..4, 1_u64..50, 0_u64..80), 1..200)) {
             const LIMIT: u64 = 300;
-            let window = Window::Calendar { per: Per::Day, offset: 0 };
+            let window = Window::Calendar { per: Per::Day, zone: TimeZone::UTC };
             let (mut account, mut open): (Account, Vec<Lease>) = Default::default();
             let (mut settled, mut beyond) = (0, 0);
             for (now, (what, amount, used)) in (0_u64..).zip(steps) {

@@ -3,6 +3,10 @@
 
 mod account;
 mod reserve;
+mod shared;
 pub mod window;
 
-pub use self::reserve::{Account, Amounts, Refused, Reservation, Room, Who, look, reserve};
+pub use self::reserve::{
+    Account, Amounts, At, Attempted, Refused, Reservation, Room, Turn, Who, has_room, look, reserve,
+};
+pub use self::shared::{Asked, asked};

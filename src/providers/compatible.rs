@@ -72,7 +72,7 @@ const NONE: Differences = Differences::NONE;
 const OF_ANSWERS: &[&str] = &["reasoning_content", "reasoning_details", "refusal", "annotations", "audio"];
 
 /// The rows.
-pub static VENDORS: [Vendor; 25] = [
+pub static VENDORS: [Vendor; 24] = [
     // https://inference-docs.cerebras.ai/resources/openai: the penalties and `logit_bias` are a 400; and so is a message's
     // `reasoning_content` ("wrong_api_format"). Whether `parallel_tool_calls` and `service_tier` still are, it leaves open.
     other(
@@ -118,53 +118,6 @@ pub static VENDORS: [Vendor; 25] = [
     same("llamacpp", "http://127.0.0.1:8080/v1"),
     same("lmstudio", "http://127.0.0.1:1234/v1"),
     same("minimax", "https://api.minimax.io/v1"),
-    // https://docs.mistral.ai/api: whatever is not in its schema is "Extra inputs are not permitted". Usage comes at the
-    // end of streams unasked. `dimensions` is of embeddings: https://docs.mistral.ai/api/endpoint/embeddings
-    other(
-        "mistral",
-        "https://api.mistral.ai/v1",
-        Differences {
-            refuses: &[
-                "audio",
-                "function_call",
-                "functions",
-                "logit_bias",
-                "modalities",
-                "moderation",
-                "prompt_cache_retention",
-                "provider",
-                "reasoning",
-                "safety_identifier",
-                "store",
-                "stream_options",
-                "thinking",
-                "usage",
-                "user",
-                "verbosity",
-                "web_search_options",
-            ],
-            renames: &[
-                ("max_completion_tokens", "max_tokens"),
-                ("seed", "random_seed"),
-                ("dimensions", "output_dimension"),
-            ],
-            message_refuses: &[
-                "cache_control",
-                "name",
-                "reasoning",
-                "reasoning_content",
-                "reasoning_details",
-                "thinking_blocks",
-                "refusal",
-                "annotations",
-                "audio",
-                "function_call",
-            ],
-            knows_developer: false,
-            short_ids: true,
-            thoughts_in_content: true,
-        },
-    ),
     same("moonshot", "https://api.moonshot.ai/v1"),
     same("nvidia", "https://integrate.api.nvidia.com/v1"),
     same("openrouter", "https://openrouter.ai/api/v1"),

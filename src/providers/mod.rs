@@ -9,6 +9,7 @@ pub mod cohere;
 mod compatible;
 mod embed;
 pub mod gemini;
+mod mistral;
 pub mod ollama;
 pub mod openai;
 mod others;
@@ -18,7 +19,7 @@ mod vertex;
 
 use core::fmt::Debug;
 
-use crate::chat::{Answer, Request, Sink};
+use crate::chat::{Answer, Request, Sink, Usage};
 use crate::dialect::Differences;
 pub use crate::dialect::Dropped;
 use crate::dialect::Operation;
@@ -34,6 +35,7 @@ const FILES: &[&dyn Kind] = &[
     &bedrock::Bedrock,
     &cohere::Cohere,
     &gemini::Gemini,
+    &mistral::Mistral,
     &ollama::Ollama,
     &VERTEX,
 ];
@@ -121,6 +123,11 @@ pub trait Kind: Sync + Debug {
         self.speech()
     }
 
+    /// Who writes requests for chats, where OpenAI's dialect is spoken in answers and not quite in those.
+    fn writer(&self) -> Option<&'static dyn RequestWriter> {
+        None
+    }
+
     /// How it is asked for embeddings, if that is not in OpenAI's dialect.
     fn embedder(&self) -> Option<&'static dyn Embedder> {
         None
@@ -138,10 +145,20 @@ pub trait Kind: Sync + Debug {
 /// What a provider speaks.
 #[derive(Clone, Copy)]
 pub enum Speech {
-    /// OpenAI's dialect: an OpenAI client's bodies are spliced, never rewritten.
+    /// OpenAI's dialect: an OpenAI client's bodies are spliced, never rewritten, but for requests that have a
+    /// [`RequestWriter`].
     OpenAi,
     /// A dialect of its own.
     Native(&'static dyn Translator),
+}
+
+/// From the neutral vocabulary to what a provider makes of OpenAI's dialect.
+pub trait RequestWriter: Sync {
+    /// Writes the provider's body for `request` to `out`.
+    ///
+    /// # Errors
+    /// The request cannot be said to the provider; always the client's fault.
+    fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error>;
 }
 
 /// Between the neutral vocabulary and a provider's own dialect.
@@ -213,6 +230,11 @@ pub trait StreamDecoder {
     /// # Errors
     /// It did so before the answer was complete.
     fn end(&mut self, out: &mut dyn Sink) -> Result<(), Error>;
+
+    /// What the provider has told of its usage by now, where it tells some before the end: the prompt's tokens, mostly.
+    fn told(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// What one attempt is addressed to.

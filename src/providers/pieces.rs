@@ -1,6 +1,6 @@
 //! Pieces of a request that several providers want written alike.
 
-use crate::chat::{Arguments, Format};
+use crate::chat::{Arguments, Format, Media};
 use crate::json::{Document, Kind, Str, Value, Write, Writer};
 
 /// The arguments of a call where they have to be an object. Arguments that a model wrote wrongly are kept as `{"arguments": ...}`: it
@@ -97,6 +97,47 @@ pub fn segment(name: &str) -> String {
         }
     }
     out
+}
+
+/// Where something is, or the `data:` URL that it is in.
+#[derive(Debug)]
+pub struct DataUrl<'a>(pub &'a Media<'a>);
+
+impl Write for DataUrl<'_> {
+    fn write(&self, out: &mut String) {
+        match self.0 {
+            Media::Url(url) => url.write(out),
+            Media::Base64 { media_type, data } => {
+                for piece in ["\"data:", media_type.escaped(), ";base64,", data.escaped(), "\""] {
+                    out.push_str(piece);
+                }
+            }
+        }
+    }
+}
+
+/// The text that `base64` stands for; `None` if it stands for none.
+pub fn utf8(base64: &Str<'_>) -> Option<String> {
+    let base64 = base64.decode();
+    let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

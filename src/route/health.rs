@@ -105,9 +105,7 @@ impl Health {
         let probed = self.cooled_until != 0 && now >= self.cooled_until;
         let tally = self.tally(now, breaker);
         tally.failed = tally.failed.saturating_add(1);
-        let (good, failed) = self.recent.iter().fold((0_u64, 0_u64), |(good, failed), tally| {
-            (good + u64::from(tally.good), failed + u64::from(tally.failed))
-        });
+        let (good, failed) = self.tallied();
         let often =
             failed >= u64::from(breaker.failures) && failed * 100 >= (good + failed) * u64::from(breaker.percent);
         // What the operator has to mend does not mend itself; who names a time means it.
@@ -133,6 +131,19 @@ impl Health {
     pub fn leave_until(&mut self, until: u64) {
         self.cooled_until = self.cooled_until.max(until);
         self.probed_until = 0;
+    }
+
+    /// How many requests came to a good end of late, and how many failed.
+    pub fn recent(&self, now: u64, breaker: &Breaker) -> (u64, u64) {
+        let mut health = self.clone();
+        health.tally(now, breaker);
+        health.tallied()
+    }
+
+    fn tallied(&self) -> (u64, u64) {
+        self.recent
+            .iter()
+            .fold((0, 0), |(good, failed), tally| (good + u64::from(tally.good), failed + u64::from(tally.failed)))
     }
 
     /// The tally of the half window that `now` is in.

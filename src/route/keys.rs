@@ -123,6 +123,12 @@ impl Keys<'_> {
         self.change(number, shared, |health| health.spent(now, until)) == Some(true)
     }
 
+    /// How each of them is, by its name, in configuration's order.
+    pub fn each(&self, now: u64, shared: &dyn Shared) -> Vec<(&str, Standing)> {
+        let each = self.numbered(now, shared).into_iter();
+        each.map(|(_, key, standing)| (key.name.as_str(), standing)).collect()
+    }
+
     /// Its name, for logs.
     pub fn name(&self, number: u8) -> &str {
         self.all.get(usize::from(number)).map_or("", |key| key.name.as_str())

@@ -50,7 +50,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if step.reroute {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
     }
-    if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+    if step.flow == Flow::Continue { Action::Continue } else { Action::Pause }
 }
 
 /// The same at the end of all: what is said, counted, and there for the access log.
@@ -106,7 +106,7 @@ fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Op
 }
 
 fn answer(reply: Reply) -> Action {
-    let mut headers = vec![("content-type", "application/json")];
+    let mut headers = if reply.is_json() { vec![("content-type", "application/json")] } else { Vec::new() };
     headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(reply.body.as_bytes()));
     check("reply", sent);

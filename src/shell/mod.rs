@@ -8,6 +8,7 @@
 mod host;
 mod idle;
 mod metrics;
+mod queue;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use proxy_wasm::types::{BufferType, ContextType};
 
 use self::stream::Stream;
 use crate::config::{Config, Mistake, Module, Position, Provider};
-use crate::exchange::{Attempt, Gateway, Ledger, Single, Upstream};
+use crate::exchange::{Attempt, Gateway, Ledger, Queue, Single, Upstream};
 
 #[allow(unsafe_code)] // The macro exports the module's entry point.
 mod entry {
@@ -33,10 +34,15 @@ mod entry {
 thread_local! {
     /// One for all filters of the VM.
     static LEDGER: Rc<Ledger> = Rc::default();
+    static QUEUE: Rc<Queue> = Rc::default();
 }
 
 fn ledger() -> Rc<Ledger> {
     LEDGER.with(Rc::clone)
+}
+
+fn queue() -> Rc<Queue> {
+    QUEUE.with(Rc::clone)
 }
 
 /// One filter of Envoy's configuration.
@@ -59,7 +65,8 @@ impl RootContext for Root {
         match configure(&json) {
             Ok(role) => {
                 if let Role::Gateway(config) | Role::Single(config, _) = &role {
-                    self.set_tick_period(idle::period(config.idle_timeout.as_millis()));
+                    let idle = idle::period(config.idle_timeout.as_millis());
+                    self.set_tick_period(queue::period(config).map_or(idle, |period| period.min(idle)));
                 }
                 self.role = Some(role);
                 true
@@ -76,6 +83,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Some(Role::Gateway(config) | Role::Single(config, _)) = &self.role {
             idle::end_silent(config.idle_timeout.as_millis());
+            queue::look();
         }
     }
 
@@ -85,10 +93,10 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone(), ledger()), id)),
+            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone(), ledger(), queue()), id)),
             Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone(), ledger()), id)),
             Role::Single(config, upstreams) => {
-                Box::new(Stream::new(Single::new(config.clone(), upstreams.clone(), ledger()), id))
+                Box::new(Stream::new(Single::new(config.clone(), upstreams.clone(), ledger(), queue()), id))
             }
         })
     }

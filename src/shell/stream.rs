@@ -1,14 +1,18 @@
 //! One HTTP stream, call by call: whatever stands at this position is asked, and its answer done.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::host::{self, Half};
-use super::{idle, metrics};
-use crate::exchange::{Machine, Want};
+use super::{idle, metrics, queue};
+use crate::exchange::{Flow, Machine, Want};
 
 pub(super) struct Stream<M> {
-    machine: M,
+    /// A tick finds it too, while its request waits.
+    machine: Rc<RefCell<M>>,
     /// Differs from stream to stream, for what is left to chance.
     id: u32,
     /// How much of the answer that Envoy holds the machine has seen already, in bytes.
@@ -17,45 +21,51 @@ pub(super) struct Stream<M> {
 
 impl<M: Machine> Stream<M> {
     pub fn new(machine: M, id: u32) -> Self {
-        Self { machine, id, seen: 0 }
+        Self { machine: Rc::new(RefCell::new(machine)), id, seen: 0 }
     }
 }
 
 impl<M: Machine> Context for Stream<M> {
     fn on_done(&mut self) -> bool {
         idle::over(self.id);
-        metrics::change(&self.machine.closed());
+        metrics::change(&self.machine.borrow_mut().closed());
+        queue::over(self.id);
         true
     }
 }
 
-impl<M: Machine> Stream<M> {
+impl<M: Machine + 'static> Stream<M> {
     fn host(&self, half: Half) -> host::Call {
         host::Call { half, stream: self.id }
     }
 
     /// More of the request's body is there, `size` bytes in all; `end` if it is the last.
     fn request(&mut self, size: usize, end: bool) -> Action {
-        let step = match self.machine.wants_request() {
+        let mut machine = self.machine.borrow_mut();
+        let step = match machine.wants_request() {
             Want::Nothing => return Action::Continue,
-            Want::Whole | Want::Pieces if !end => self.machine.request_grows(size as u64),
+            Want::Whole | Want::Pieces if !end => machine.request_grows(size as u64),
             Want::Whole | Want::Pieces => {
                 let body = host::body(Half::Request, 0, size);
-                self.machine.request_body(&self.host(Half::Request), &body)
+                machine.request_body(&self.host(Half::Request), &body)
             }
         };
+        if step.flow == Flow::Wait {
+            queue::waits(self.id, self.machine.clone());
+        }
         host::apply(Half::Request, step, size)
     }
 
     /// The same for the answer's.
     fn response(&mut self, size: usize, end: bool) -> Action {
-        let wanted = self.machine.wants_response();
+        let mut machine = self.machine.borrow_mut();
+        let wanted = machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
-            Want::Whole if !end => self.machine.response_grows(&self.host(Half::Response), size as u64),
+            Want::Whole if !end => machine.response_grows(&self.host(Half::Response), size as u64),
             Want::Whole | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
-                self.machine.response_body(&self.host(Half::Response), &bytes, end)
+                machine.response_body(&self.host(Half::Response), &bytes, end)
             }
         };
         let action = host::apply(Half::Response, step, size);
@@ -68,9 +78,9 @@ impl<M: Machine> Stream<M> {
     }
 }
 
-impl<M: Machine> HttpContext for Stream<M> {
+impl<M: Machine + 'static> HttpContext for Stream<M> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.request_headers(&self.host(Half::Request), end);
+        let step = self.machine.borrow_mut().request_headers(&self.host(Half::Request), end);
         host::apply(Half::Request, step, 0)
     }
 
@@ -84,7 +94,7 @@ impl<M: Machine> HttpContext for Stream<M> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.response_headers(&self.host(Half::Response), end);
+        let step = self.machine.borrow_mut().response_headers(&self.host(Half::Response), end);
         host::apply(Half::Response, step, 0)
     }
 
@@ -95,16 +105,16 @@ impl<M: Machine> HttpContext for Stream<M> {
     /// At the end of all, where the access log is written: the one call in which properties can still be read.
     fn on_log(&mut self) {
         let host = self.host(Half::Response);
-        host::finish(self.machine.done(&host));
+        host::finish(self.machine.borrow_mut().done(&host));
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         match host::held(Half::Response) {
             Some(size) => self.response(size, true),
-            None if self.machine.wants_response() == Want::Nothing => Action::Continue,
+            None if self.machine.borrow().wants_response() == Want::Nothing => Action::Continue,
             // Of a stream that went on piece by piece nothing is held, and nothing can be added to it.
             None => {
-                let step = self.machine.response_body(&self.host(Half::Response), b"", true);
+                let step = self.machine.borrow_mut().response_body(&self.host(Half::Response), b"", true);
                 host::apply_without_body(step)
             }
         }

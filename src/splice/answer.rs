@@ -165,7 +165,7 @@ mod tests {
             (
                 r#""content":[{"type":"thinking","thinking":[{"type":"text","text":"\u0074"},{"type":"text","text":"u"}]},{"type":"text","text":"a\n"},{"type":"text","text":"b"}]"#,
                 r#""stop""#,
-                r#""content":"a\nb","reasoning_content":"\u0074u""#,
+                r#""content":"a\nb","reasoning_content":"\u0074u","reasoning_details":[{"type":"reasoning.text","text":"\u0074u","format":"mistral-v1","index":0}]"#,
                 r#""stop""#.to_owned(),
             ),
             (

@@ -6,7 +6,8 @@
 
 use super::patch::Patches;
 use super::request::literal;
-use crate::json::{Kind, Quoted, Str, Value, Write};
+use crate::dialect::THOUGHTS_IN_CONTENT;
+use crate::json::{Kind, Quoted, Str, Value, Write, Writer};
 
 /// OpenAI's words for why an answer ended, and those that stand for one of them elsewhere.
 const FINISHES: &[(&str, &[&str])] = &[
@@ -77,7 +78,7 @@ fn calls<'a>(choice: Value<'a>, said: &str) -> impl Iterator<Item = Value<'a>> {
 /// Puts a choice of a complete answer right. `id` is the answer's.
 pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
     let mut called = false;
-    mend_content(choice.get("message"), patches);
+    mend_content(choice.get("message"), &mut Thoughts::default(), patches);
     for (index, call) in calls(choice, "message").enumerate() {
         called = true;
         mend_head(call, id, index, patches);
@@ -88,19 +89,59 @@ pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
     mend_finish(choice, called, true, patches);
 }
 
-/// Makes texts of a content that is a list of texts and thoughts. Other parts stay to be had, under a name of their own.
-fn mend_content(said: Option<Value<'_>>, patches: &mut Patches) {
+/// Numbers of the thoughts within a content that is a list.
+#[derive(Debug, Default)]
+struct Thoughts {
+    next: u32,
+    /// Whether the last one may go on.
+    open: bool,
+}
+
+impl Thoughts {
+    /// The number of the next piece of a thought, and whether it is the last one by the provider's word.
+    fn number(&mut self, part: Value<'_>) -> u32 {
+        let number = if self.open { self.next.saturating_sub(1) } else { self.next };
+        self.next = number.saturating_add(1);
+        self.open = part.get("closed").and_then(Value::as_bool) != Some(true);
+        number
+    }
+}
+
+/// Makes texts of a content that is a list of texts and thoughts, which are told as those of others are, in
+/// `reasoning_content` and `reasoning_details`. Other parts stay to be had, under a name of their own.
+fn mend_content(said: Option<Value<'_>>, numbers: &mut Thoughts, patches: &mut Patches) {
     let Some(said) = said else { return };
-    let Some(content) = said.get("content").filter(|content| content.kind() == Kind::Array) else { return };
-    let (mut texts, mut thoughts, mut has_others) = (Vec::new(), Vec::new(), false);
+    let Some(content) = said.get("content").filter(|content| content.kind() == Kind::Array) else {
+        numbers.open &= !has_text(said.get("content"));
+        return;
+    };
+    let (mut texts, mut thoughts, mut details, mut has_others) = (Vec::new(), Vec::new(), String::new(), false);
     for part in content.elements() {
         let text = |name: &str| part.get(name).and_then(Value::as_str);
-        let thought = part.get("thinking").into_iter().flat_map(Value::elements);
+        let pieces = part.get("thinking").into_iter().flat_map(Value::elements);
         match text("type") {
-            Some(kind) if kind == "text" => texts.extend(text("text")),
+            Some(kind) if kind == "text" => {
+                texts.extend(text("text"));
+                numbers.open = false;
+            }
             Some(kind) if kind == "thinking" => {
-                thoughts.extend(thought.filter_map(|part| part.get("text")).filter_map(Value::as_str));
-                thoughts.extend(text("thinking"));
+                let pieces =
+                    pieces.filter_map(|part| part.get("text")).filter_map(Value::as_str).chain(text("thinking"));
+                let thought = Str::join(&pieces.collect::<Vec<_>>(), &Str::EMPTY);
+                let (index, signature) = (numbers.number(part), text("signature").filter(|text| !text.is_empty()));
+                // The first piece may be a list of nothing.
+                if thought.is_empty() && signature.is_none() {
+                    continue;
+                }
+                details.push_str(if details.is_empty() { "" } else { "," });
+                Writer::new(&mut details).object(|w| {
+                    w.field("type", "reasoning.text");
+                    w.field("text", &thought);
+                    w.field_some("signature", &signature);
+                    w.field("format", THOUGHTS_IN_CONTENT);
+                    w.field("index", &index);
+                });
+                thoughts.push(thought);
             }
             _ => has_others = true,
         }
@@ -112,14 +153,13 @@ fn mend_content(said: Option<Value<'_>>, patches: &mut Patches) {
     };
     let mut mended = if texts.is_empty() { "null".to_owned() } else { joined(&texts) };
     if !thoughts.is_empty() {
-        match said.get("reasoning_content") {
-            Some(place) if place.is_null() => patches.replace(place.start()..place.end(), joined(&thoughts)),
+        let mut tell = |name: &str, value: String| match said.get(name) {
+            Some(place) if place.is_null() => patches.replace(place.start()..place.end(), value),
             Some(_) => {}
-            None => {
-                mended.push_str(",\"reasoning_content\":");
-                mended.push_str(&joined(&thoughts));
-            }
-        }
+            None => mended.push_str(&format!(",\"{name}\":{value}")),
+        };
+        tell("reasoning_content", joined(&thoughts));
+        tell("reasoning_details", format!("[{details}]"));
     }
     if has_others {
         mended.push_str(",\"content_parts\":");
@@ -180,6 +220,7 @@ fn has_text(value: Option<Value<'_>>) -> bool {
 pub(super) struct Choice {
     pub number: u64,
     pub finished: bool,
+    thoughts: Thoughts,
     calls: Vec<Call>,
 }
 
@@ -195,14 +236,14 @@ struct Call {
 
 impl Choice {
     pub fn new(number: u64) -> Self {
-        Self { number, finished: false, calls: Vec::new() }
+        Self { number, finished: false, thoughts: Thoughts::default(), calls: Vec::new() }
     }
 
     /// Takes the next piece of it, from a chunk of the answer with this `id`.
     pub fn take(&mut self, choice: Value<'_>, id: &str, patches: &mut Patches) {
         let reason = choice.get("finish_reason").and_then(Value::as_str);
         let last = reason.is_some_and(|reason| finish_word(&reason, false).is_some());
-        mend_content(choice.get("delta"), patches);
+        mend_content(choice.get("delta"), &mut self.thoughts, patches);
         // Azure leaves it out where there are only filter results. Old completions have a text in its place.
         if choice.get("delta").is_none() && choice.get("text").is_none() {
             put(choice, "delta", "{}", patches);

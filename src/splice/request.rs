@@ -138,7 +138,7 @@ pub fn request(
         differ::parameters(document, differences, &mut patches, &mut dropped);
     }
     for message in facts.places.messages.into_iter().flat_map(Value::elements) {
-        differ::ids(message, differences.short_ids, &mut patches);
+        differ::ids(message, &mut patches);
         if differences.in_messages() {
             differ::message(document, message, differences, &mut patches, &mut dropped);
         }
@@ -240,9 +240,6 @@ mod tests {
         let longest = "x".repeat(40);
         check(&body(&longest), &body(&longest));
         check(&body(&format!("{longest}y")), &body("OwyARmg1m"));
-        let differences = Differences { short_ids: true, ..Differences::NONE };
-        check_differing(&differences, &body("call_1__thought__a+/="), &body("9gD2Dimct"), &[]);
-        check_differing(&differences, &body("abcDEF123__thought__a"), &body("abcDEF123"), &[]);
     }
 
     #[test]
@@ -281,40 +278,21 @@ mod tests {
     #[test]
     fn messages_are_put_as_the_provider_takes_them() {
         let differences = Differences {
-            message_refuses: &["name", "refusal", "annotations", "reasoning_content", "reasoning_details"],
+            message_refuses: &["name", "refusal", "annotations", "reasoning_content"],
             knows_developer: false,
-            short_ids: true,
-            thoughts_in_content: true,
             ..Differences::NONE
-        };
-        let thinking = |rest: &str| {
-            format!(r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":"\u0074"}}]}}{rest}]"#)
         };
         for (message, expected, dropped) in [
             (
                 r#""name":"x","role":"developer","content":"c""#,
-                r#""role":"system","content":"c""#.to_owned(),
+                r#""role":"system","content":"c""#,
                 &["messages[].name"][..],
             ),
-            (r#""role":"assistant","refusal":null,"annotations":[]"#, r#""role":"assistant""#.to_owned(), &[]),
-            (
-                r#""tool_calls":[{"id":"call_1"},{"id":"abcDEF123"}],"role":"assistant""#,
-                r#""tool_calls":[{"id":"9gD2Dimct"},{"id":"abcDEF123"}],"role":"assistant""#.to_owned(),
-                &[],
-            ),
-            (r#""role":"tool","tool_call_id":"call_1""#, r#""role":"tool","tool_call_id":"9gD2Dimct""#.to_owned(), &[]),
-            (r#""reasoning_content":"\u0074","content":"c""#, thinking(r#",{"type":"text","text":"c"}"#), &[]),
-            (r#""content":null,"reasoning_content":"\u0074""#, thinking(""), &[]),
-            (r#""reasoning_content":"\u0074""#, thinking(""), &[]),
-            (r#""content":[{"type":"x"}],"reasoning_content":"\u0074""#, thinking(r#",{"type":"x"}"#), &[]),
-            (
-                r#""content":"c","reasoning_content":"t","reasoning_details":[{"format":"anthropic"}]"#,
-                r#""content":"c""#.to_owned(),
-                &["messages[].reasoning_content", "messages[].reasoning_details"],
-            ),
+            (r#""role":"assistant","refusal":null,"annotations":[]"#, r#""role":"assistant""#, &[]),
+            (r#""reasoning_content":"t","content":"c""#, r#""content":"c""#, &["messages[].reasoning_content"]),
         ] {
             let body = |message: &str| format!(r#"{{"model":"up-1","messages":[{{{message}}},{{{message}}}]}}"#);
-            check_differing(&differences, &body(message), &body(&expected), dropped);
+            check_differing(&differences, &body(message), &body(expected), dropped);
         }
     }
 

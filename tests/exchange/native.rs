@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use model_gateway::config::Config;
-use model_gateway::exchange::{Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Single, Step, Upstream, Want};
+use model_gateway::exchange::{
+    Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Queue, Single, Step, Upstream, Want,
+};
 use model_gateway::names;
 use model_gateway::route::{Shared, Version};
 
@@ -14,6 +16,7 @@ pub struct Native {
     config: Rc<Config>,
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
     pub ledger: Rc<Ledger>,
+    queue: Rc<Queue>,
     contexts: BTreeMap<u32, Context>,
     last: u32,
 }
@@ -36,17 +39,24 @@ impl Native {
             (name.clone(), Rc::new(Upstream::new(&config, provider, variable).unwrap().mirrored(mirrored)))
         });
         let upstreams = Rc::new(upstreams.collect());
-        Self { config: Rc::new(config), upstreams, ledger: Rc::default(), contexts: BTreeMap::new(), last: 0 }
+        Self {
+            config: Rc::new(config),
+            upstreams,
+            ledger: Rc::default(),
+            queue: Rc::default(),
+            contexts: BTreeMap::new(),
+            last: 0,
+        }
     }
 }
 
 impl Filters for Native {
     fn open(&mut self, root: &str) -> u32 {
-        let (config, ledger) = (|| self.config.clone(), || self.ledger.clone());
+        let (config, ledger, queue) = (|| self.config.clone(), || self.ledger.clone(), || self.queue.clone());
         let machine: Box<dyn Machine> = match root.strip_prefix(names::PROVIDER_ROOT_PREFIX) {
             Some(provider) => Box::new(Attempt::new(self.upstreams[provider].clone(), ledger())),
-            None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger())),
-            None => Box::new(Gateway::new(config(), ledger())),
+            None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger(), queue())),
+            None => Box::new(Gateway::new(config(), ledger(), queue())),
         };
         self.last += 1;
         self.contexts.insert(self.last, Context { machine, seen: 0 });
@@ -113,7 +123,8 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
     }
     state.rerouted |= step.reroute;
     if let Flow::Reply(reply) = step.flow {
-        let mut headers = Headers::of(&[("content-type", "application/json")]);
+        let json = [("content-type", "application/json")];
+        let mut headers = Headers::of(if reply.is_json() { &json } else { &json[..0] });
         headers.0.extend(Headers::of(&reply.headers).0);
         held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
         return Action::Pause;
@@ -132,7 +143,7 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
     if let Some(body) = step.body {
         *held.body.as_mut().expect("a body to replace") = body.into();
     }
-    if step.flow == Flow::Hold { Action::Pause } else { Action::Continue }
+    if step.flow == Flow::Continue { Action::Continue } else { Action::Pause }
 }
 
 struct Look<'s> {

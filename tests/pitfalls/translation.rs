@@ -336,7 +336,7 @@ fn parameters_that_are_left_out_are_named() {
             &["frequency_penalty", "logit_bias", "reasoning_effort", "seed", "verbosity"],
         ),
         ("gemini", "gemini-2.5-pro", &["logit_bias", "verbosity"]),
-        ("cohere", "command-a-03-2025", &["logit_bias", "verbosity"]),
+        ("cohere", "command-a-03-2025", &["logit_bias", "reasoning_effort", "verbosity"]),
     ] {
         let (body, mut dropped) = said(kind, model, &request).unwrap();
         dropped.sort();

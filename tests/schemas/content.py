@@ -226,7 +226,12 @@ MAPPED = {
         "stop": ["stop_sequences"],
         **{name: ["thinking"] for name in REASONING},
     },
-    "mistral": {"max_completion_tokens": ["max_tokens"], "seed": ["random_seed"]},
+    "mistral": {
+        "max_completion_tokens": ["max_tokens"],
+        "seed": ["random_seed"],
+        "function_call": ["tool_choice"],
+        **{name: ["reasoning_effort"] for name in REASONING},
+    },
     "azure-openai": {},
     "ollama": {
         "max_tokens": ["options.num_predict"],

@@ -111,6 +111,7 @@ impl Script {
             answers: Vec::new(),
             route: None,
             no_retries: false,
+            limiter: None,
             client_leaves: false,
         }
     }

@@ -23,6 +23,17 @@ pub struct Script {
     pub no_retries: bool,
     /// Whether it is the client that ends what is reset.
     pub client_leaves: bool,
+    /// The filter between the gateway position and the router, if there is one.
+    pub limiter: Option<Limiter>,
+}
+
+/// Envoy's `ratelimit` filter.
+#[derive(Debug, Clone, Copy)]
+pub struct Limiter {
+    /// The status and the reason of a refusal.
+    pub refuses: Option<(u16, &'static str)>,
+    /// What it puts on the answer, whoever gives it.
+    pub headers: &'static [(&'static str, &'static str)],
 }
 
 /// What a provider does.
@@ -90,7 +101,9 @@ pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> 
     let mut state = State::default();
     state.shared = records.clone();
     let mut run = Run { filters, script, state, sent: Vec::new(), routed: Headers::default() };
-    let answer = run.request(context);
+    let mut answer = run.request(context);
+    let told = script.limiter.iter().flat_map(|limiter| limiter.headers);
+    told.for_each(|(name, value)| answer.0.set(name, *value));
     let (headers, chunks, end) = run.deliver(context, answer);
     run.state.ending = Some(match end {
         End::Reset if script.client_leaves => Ending::ClientLeft,
@@ -105,7 +118,11 @@ pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> 
         cut: end == End::Reset,
         sent: run.sent,
         routed: run.routed,
-        log: names::log::ALL.iter().map(|name| (*name, run.state.text(name))).collect(),
+        log: names::log::ALL
+            .iter()
+            .chain(names::SHARED.iter().flatten())
+            .map(|name| (*name, run.state.text(name)))
+            .collect(),
         reports: run.state.reports,
     }
 }
@@ -130,6 +147,10 @@ impl Run<'_> {
                 Err(reply) => return local(reply),
             };
         self.routed = headers.clone();
+        if let Some((status, reason)) = self.script.limiter.and_then(|limiter| limiter.refuses) {
+            self.state.set("response\0code_details", reason.as_bytes());
+            return own(status, "");
+        }
         let asked =
             headers.text("x-envoy-max-retries").map_or(0, |retries| retries.parse::<usize>().expect("a number"));
         for name in ["x-envoy-max-retries", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms"]

@@ -4,7 +4,7 @@ use model_gateway::names;
 use serde_json::{Value, json};
 
 use super::chat;
-use super::envoy::{Outcome, Script, run_on};
+use super::envoy::{Limiter, Outcome, Script, run_on};
 use super::filters::{Filters, Records};
 use super::wire::{KINDS, Kind, bare};
 
@@ -12,6 +12,7 @@ use super::wire::{KINDS, Kind, bare};
 pub fn config(limits: Value) -> Value {
     let mut config = chat::config();
     config["limits"] = limits;
+    config["rate_limit_service"] = json!({"url": "http://127.0.0.1:8081"});
     for model in config["models"].as_object_mut().unwrap().values_mut() {
         model["targets"][0]["price"] = json!({"input": 2, "output": "10.5"});
     }
@@ -126,5 +127,62 @@ pub fn budgets() -> Value {
     json!([
         {"usd": 1, "per": "day", "by": ["model"], "downgrade_to": "a2"},
         {"usd": 5, "per": "month"},
+    ])
+}
+
+/// What a rate limit service is asked and told, and what becomes of its answers.
+pub fn check_shared(filters: &mut dyn Filters) {
+    let records = Records::default();
+    let [account, requests] = [names::SHARED[1][0], names::SHARED[0][0]];
+    let mut ask = |refuses, headers| {
+        let limiter = Some(Limiter { refuses, headers });
+        run_on(
+            filters,
+            &Script { limiter, ..Script::chat("a", false, false).answered([Kind::Anthropic.good(false)]) },
+            &records,
+        )
+    };
+    // The service has counted more than this Envoy.
+    let headers = &[
+        ("x-ratelimit-limit", "6, 6;w=60, 100000;w=86400"),
+        ("x-ratelimit-remaining", "1"),
+        ("x-ratelimit-reset", "20"),
+    ];
+    let outcome = ask(None, headers);
+    let header = |outcome: &Outcome, name: &str| outcome.headers.text(name).unwrap_or_default();
+    assert_eq!((outcome.status, header(&outcome, "x-ratelimit-remaining-requests").as_str()), (200, "1"));
+    assert_eq!(header(&outcome, "x-ratelimit-reset-requests"), "20s");
+    assert_eq!(header(&outcome, "x-ratelimit-limit"), "", "{outcome:?}");
+    assert_eq!((outcome.log(requests), outcome.log(account)), ("all", "all model=a"));
+    // Requests were counted when it was asked; nine tokens and three at the end.
+    assert_eq!((outcome.log(names::SHARED[0][1]), outcome.log(names::SHARED[1][1])), ("", "12"));
+
+    let headers = &[
+        ("x-ratelimit-limit", "100000, 6;w=60, 100000;w=86400"),
+        ("x-ratelimit-remaining", "0"),
+        ("x-ratelimit-reset", "61"),
+    ];
+    let outcome = ask(Some((429, "request_rate_limited")), headers);
+    assert_eq!(told(&outcome), (429, "rate_limit_exceeded".to_owned()));
+    assert!(outcome.body.contains("the limit of 100000 tokens per day"), "{}", outcome.body);
+    assert_eq!(
+        (header(&outcome, "retry-after"), header(&outcome, "x-should-retry")),
+        ("61".to_owned(), "false".to_owned())
+    );
+    assert_eq!(outcome.log(names::SHARED[1][1]), "0", "nothing was used");
+
+    let outcome = ask(Some((503, "rate_limiter_error")), &[]);
+    assert_eq!(told(&outcome), (503, "limits_unavailable".to_owned()));
+    // A service that says nothing of the limit is believed nevertheless.
+    assert_eq!(told(&ask(Some((429, "request_rate_limited")), &[])).0, 429);
+    // Of what was refused nothing is counted here either, and nothing stays held.
+    assert_eq!(used(&records), [(1, 0), (12, 0)]);
+}
+
+/// The limits of [`check_shared`].
+pub fn shared() -> Value {
+    json!([
+        {"requests": 6, "per": "minute", "shared": true},
+        {"tokens": 100_000, "per": "day", "by": ["model"], "shared": true},
     ])
 }

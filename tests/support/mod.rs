@@ -1,6 +1,7 @@
 //! What end-to-end tests need: the mock, the gateway on a real Envoy, and a client that sees what is on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
+pub mod browser;
 pub mod failures;
 pub mod front;
 pub mod load;
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take to come about, two Envoys that start on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process of the command, stopped by its id when dropped.
 pub struct Process {
@@ -53,6 +54,20 @@ impl Process {
             });
         }
         Self { child, output }
+    }
+
+    /// Nanoseconds for which the processes that it started, Envoy among them, have been on a processor.
+    pub fn cpu_time_of_children(&self) -> u64 {
+        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().map_while(Result::ok);
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        // After the name, which may have anything in it: the state, and the parent.
+        let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+        let own = entries(Path::new("/proc"))
+            .filter(|entry| parent(&read(entry.path().join("stat"))) == Some(self.child.id()));
+        let tasks = own.flat_map(|entry| entries(&entry.path().join("task")));
+        let times =
+            tasks.filter_map(|task| read(task.path().join("schedstat")).split_whitespace().next()?.parse::<u64>().ok());
+        times.sum()
     }
 
     /// All that it has printed.
@@ -155,17 +170,21 @@ impl Gateway {
 
     /// The same, with more in its environment.
     pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
+        // Without a key, which it may ask for.
+        Self::start_when(config, variables, |address| {
+            let answer = ureq::get(&format!("http://{address}/v1/models")).call();
+            matches!(answer, Ok(_) | Err(ureq::Error::StatusCode(401)))
+        })
+    }
+
+    /// The same; it serves once `ready` at its address.
+    pub fn start_when(config: &str, variables: &[(&str, &str)], ready: impl Fn(&str) -> bool) -> Self {
         let folder = Folder::new();
         let file = folder.0.join("gateway.yaml");
         let (address, admin) = (free_address(), free_address());
         std::fs::write(&file, format!("listen: {address}\nadmin: {admin}\n{config}")).unwrap();
         let mut process = Process::start_with(&["run", file.to_str().unwrap()], variables);
-        let url = format!("http://{address}/v1/models");
-        // Without a key, which it may ask for.
-        process.wait_for("the gateway to serve", |_| match ureq::get(&url).call() {
-            Ok(_) | Err(ureq::Error::StatusCode(401)) => Some(()),
-            Err(_) => None,
-        });
+        process.wait_for("the gateway to serve", |_| ready(&address).then_some(()));
         Self { process, address, admin, file, _folder: folder }
     }
 

@@ -94,7 +94,7 @@ fn write_choice(index: u32, choice: &Choice<'_>, answer: &Answer<'_>, envelope: 
             );
             let mut images = parts
                 .iter()
-                .filter_map(|part| if let Part::Image(image) = part { Some(image) } else { None })
+                .filter_map(|part| if let Part::Image { media, .. } = part { Some(media) } else { None })
                 .peekable();
             if images.peek().is_some() {
                 produced::images(images, 0, w);

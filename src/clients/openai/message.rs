@@ -4,7 +4,7 @@ use super::field::{Field, coded};
 use super::media::media;
 use super::thinking;
 use crate::chat::{Arguments, Media, Message, Part, Role, Text, ToolCall};
-use crate::dialect::signed_id;
+use crate::dialect::{THOUGHTS_IN_CONTENT, signed_id};
 use crate::error::Error;
 use crate::json::{Kind, Str, Value, Writer};
 
@@ -33,7 +33,7 @@ impl Reader {
     }
 
     fn message<'a>(&mut self, message: &Field<'_, 'a>) -> Result<Message<'a>, Error> {
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 17] = [
             "role",
             "content",
             "tool_calls",
@@ -48,6 +48,7 @@ impl Reader {
             "is_error",
             "name",
             "images",
+            "prefix",
             // They are for people: the model has the text that they are about.
             "annotations",
             "citations",
@@ -67,6 +68,7 @@ impl Reader {
             failed,
             name,
             images,
+            prefix,
             _,
             _,
         ] = message.members(NAMES, |name| self.lose(name))?;
@@ -93,7 +95,10 @@ impl Reader {
         };
         let images = images.filter(|images| images.value.elements().next().is_some());
         let is_strange = images.is_some() && neutral != Role::Assistant;
-        for (is_said, name) in [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images")] {
+        let prefix = prefix.map(|prefix| prefix.truth()).transpose()?.unwrap_or_default();
+        for (is_said, name) in
+            [(name.is_some(), "name"), (failed.is_some(), "is_error"), (is_strange, "images"), (prefix, "prefix")]
+        {
             if is_said {
                 self.lose(name);
             }
@@ -110,7 +115,13 @@ impl Reader {
             }
         }
         match content {
-            Some(content) => self.content(&content, &mut parts)?,
+            Some(content) => {
+                let own = |part: Value<'_>| part.get("thinking").is_some_and(|texts| texts.kind() == Kind::Array);
+                if content.value.elements().any(own) {
+                    thoughts_by = thoughts_by.or(Some(Str::plain(THOUGHTS_IN_CONTENT)));
+                }
+                self.content(&content, &mut parts)?;
+            }
             None if neutral == Role::Assistant => {}
             None => return Err(no_content(message)),
         }
@@ -121,7 +132,8 @@ impl Reader {
                 for image in images.elements()? {
                     let [url] = image.pick(["image_url"])?;
                     let url = url.ok_or_else(|| image.missing("image_url"))?;
-                    parts.push(Part::Image(self.address("images[].image_url", &url)?));
+                    let (media, _) = self.address("images[].image_url", &url)?;
+                    parts.push(Part::image(media));
                 }
             }
             let refusal = refusal.map(|refusal| refusal.text()).transpose()?;
@@ -168,19 +180,40 @@ impl Reader {
     }
 
     fn part<'a>(&mut self, part: &Field<'_, 'a>) -> Result<Part<'a>, Error> {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 15] = [
             "type",
             "text",
             "cache_control",
             "image_url",
+            "video_url",
             "input_audio",
             "file",
+            "file_id",
             "refusal",
             "document_url",
+            "document_name",
             "citations",
+            "thinking",
+            "signature",
+            "closed",
         ];
-        let [kind, text, cache, image, audio, file, refusal, document, citations] =
-            part.members(NAMES, |name| self.lose_in("content[]", name))?;
+        let [
+            kind,
+            text,
+            cache,
+            image,
+            video,
+            audio,
+            file,
+            id,
+            refusal,
+            document,
+            title,
+            citations,
+            thought,
+            signature,
+            _,
+        ] = part.members(NAMES, |name| self.lose_in("content[]", name))?;
         let kind = kind.ok_or_else(|| part.missing("type"))?;
         let word = kind.text()?;
         let read = match &*word.decode() {
@@ -190,19 +223,35 @@ impl Reader {
             }
             "image_url" => {
                 let image = image.ok_or_else(|| part.missing("image_url"))?;
-                Part::Image(self.address("content[].image_url", &image)?)
+                let (media, detail) = self.address("content[].image_url", &image)?;
+                // "auto" is what it is without being said.
+                let detail = detail.map(|detail| detail.text()).transpose()?.filter(|word| *word != "auto");
+                Part::Image { media, detail }
             }
             "input_audio" => Part::Audio(self.audio(&audio.ok_or_else(|| part.missing("input_audio"))?)?),
-            "file" => self.document(&file.ok_or_else(|| part.missing("file"))?, citations)?,
+            "file" => match (file, id) {
+                (Some(file), _) => self.document(&file, citations)?,
+                // Mistral's form.
+                (None, Some(id)) => Part::File(id.text()?),
+                (None, None) => return Err(part.missing("file")),
+            },
             // Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna
             "document_url" => {
                 let document = document.ok_or_else(|| part.missing("document_url"))?;
-                let media = self.address("content[].document_url", &document)?;
-                Part::Document { media, name: None, cited: is_cited(citations)? }
+                let media = self.whole("content[].document_url", &document)?;
+                let name = title.map(|title| title.text()).transpose()?;
+                Part::Document { media, name, cited: is_cited(citations)? }
             }
+            // OpenRouter's and vLLM's: https://openrouter.ai/docs/features/multimodal/videos
+            "video_url" => {
+                let video = video.ok_or_else(|| part.missing("video_url"))?;
+                Part::Video(self.whole("content[].video_url", &video)?)
+            }
+            "thinking" => thinking::part(&thought.ok_or_else(|| part.missing("thinking"))?, signature)?,
             "refusal" => Part::Refusal(refusal.ok_or_else(|| part.missing("refusal"))?.text()?),
             _ => {
-                let known = ["text", "image_url", "input_audio", "file", "refusal", "document_url"];
+                let known =
+                    ["text", "image_url", "video_url", "input_audio", "file", "refusal", "document_url", "thinking"];
                 return Err(kind.unknown(&word, &known));
             }
         };
@@ -217,17 +266,26 @@ impl Reader {
         Ok(read)
     }
 
-    /// `{"url": ...}`, or the URL itself in its place, which OpenAI takes too.
-    fn address<'a>(&mut self, place: &str, field: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+    /// `{"url": ..., "detail": ...}`, or the URL itself in its place, which OpenAI takes too.
+    fn address<'f, 'a>(
+        &mut self,
+        place: &str,
+        field: &'f Field<'_, 'a>,
+    ) -> Result<(Media<'a>, Option<Field<'f, 'a>>), Error> {
         if field.value.kind() == Kind::String {
-            return media(field);
+            return Ok((media(field)?, None));
         }
         let [url, detail] = field.members(["url", "detail"], |name| self.lose_in(place, name))?;
-        // How closely an image is to be looked at: "auto" is what it is without being said.
-        if detail.is_some_and(|detail| detail.value.as_str().is_none_or(|word| word != "auto")) {
+        Ok((media(&url.ok_or_else(|| field.missing("url"))?)?, detail))
+    }
+
+    /// The same for what has no detail.
+    fn whole<'a>(&mut self, place: &str, field: &Field<'_, 'a>) -> Result<Media<'a>, Error> {
+        let (media, detail) = self.address(place, field)?;
+        if detail.is_some() {
             self.lose_in(place, "detail");
         }
-        media(&url.ok_or_else(|| field.missing("url"))?)
+        Ok(media)
     }
 
     /// `{"data": ..., "format": "wav"}`, or an address as Mistral takes it.
@@ -241,20 +299,19 @@ impl Reader {
         Ok(Media::Base64 { media_type: Str::join(&[Str::plain("audio"), format], &Str::plain("/")), data })
     }
 
-    /// A file in the request, or at an address: `file_id` may be one for LiteLLM's clients.
+    /// A file in the request, or at an address, which `file_id` may be for LiteLLM's clients, or one that the provider has.
     fn document<'a>(&mut self, file: &Field<'_, 'a>, citations: Option<Field<'_, 'a>>) -> Result<Part<'a>, Error> {
         const NAMES: [&str; 5] = ["file_data", "filename", "file_id", "file_url", "citations"];
         let [data, name, id, url, own] = file.members(NAMES, |name| self.lose_in("content[].file", name))?;
         let cited = is_cited(citations)? || is_cited(own)?;
         let name = name.map(|name| name.text()).transpose()?;
         let is_address = |id: &Field<'_, 'a>| id.value.as_str().is_some_and(|id| id.decode().contains("://"));
-        match (data.or(url).or(id.filter(is_address)), id) {
-            (Some(data), _) => Ok(Part::Document { media: media(&data)?, name, cited }),
-            (None, Some(id)) => {
-                Err(id.invalid("files uploaded beforehand cannot be used with this model; send file_data"))
-            }
-            (None, None) => Err(file.missing("file_data")),
-        }
+        let media = match (data.or(url).or(id.filter(is_address)), id) {
+            (Some(data), _) => media(&data)?,
+            (None, Some(id)) => return id.text().map(Part::File),
+            (None, None) => return Err(file.missing("file_data")),
+        };
+        Ok(Part::Document { media, name, cited })
     }
 
     fn tool_call<'a>(&mut self, call: &Field<'_, 'a>) -> Result<ToolCall<'a>, Error> {

@@ -4,7 +4,7 @@
 use super::field::Field;
 use crate::chat::Part;
 use crate::error::Error;
-use crate::json::Str;
+use crate::json::{Kind, Str};
 
 /// `reasoning_details`, OpenRouter's format:
 /// <https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks>. Returns their `format`.
@@ -49,6 +49,25 @@ pub(super) fn blocks<'a>(list: &Field<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Res
     }
     thoughts.close();
     Ok(())
+}
+
+/// A part of `content` that is a thought: Mistral's, which is a list of texts, or Anthropic's, which is one.
+/// <https://docs.mistral.ai/capabilities/reasoning>
+pub(super) fn part<'a>(thought: &Field<'_, 'a>, signature: Option<Field<'_, 'a>>) -> Result<Part<'a>, Error> {
+    let text = match thought.value.kind() {
+        Kind::Array => {
+            let mut texts = Vec::new();
+            for piece in thought.elements()? {
+                // References among them are to what the answer was told with.
+                let [text] = piece.pick(["text"])?;
+                texts.extend(text.map(|text| text.text()).transpose()?);
+            }
+            Str::join(&texts, &Str::EMPTY)
+        }
+        _ => thought.text()?,
+    };
+    let signature = signature.map(|signature| signature.text()).transpose()?;
+    Ok(Part::Thinking { text, signature })
 }
 
 struct Thoughts<'p, 'a> {

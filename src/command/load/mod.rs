@@ -3,6 +3,7 @@
 mod keys;
 mod shape;
 pub mod yaml;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +91,7 @@ pub fn check(name: &str, text: &str) -> Result<Loaded, Mistakes> {
             Err(found) => mistakes.extend(found.mistakes),
         }
     }
+    zones::resolve(&mut file);
     match Config::check(&file) {
         Ok(config) if mistakes.is_empty() => {
             return Ok(Loaded { file, config, name: name.to_owned(), lines: shape.lines });

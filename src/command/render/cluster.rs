@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model_gateway::config::{BaseUrl, Provider};
+use model_gateway::config::{BaseUrl, Duration, Provider};
 use model_gateway::names;
 use model_gateway::providers::Signing;
 use serde_json::{Value, json};
@@ -54,22 +54,49 @@ pub fn no_servers() -> Value {
     })
 }
 
-/// A cluster of the servers of `provider`, by this name.
-fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
-    let (how, discovery) = discovery(&provider.servers);
+/// A cluster of one server that is no provider, by this name.
+pub fn server(render: &Render<'_>, name: &str, url: &BaseUrl) -> Value {
+    let servers = core::slice::from_ref(url);
+    let (how, discovery) = discovery(servers);
     let mut cluster = json!({
         "name": name,
         how: discovery,
-        "connect_timeout": provider.connect_timeout.to_proto(),
+        "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint(url)] }] },
+        "typed_extension_protocol_options": options(protocol(servers), None),
+    });
+    if let (Value::Object(members), true) = (&mut cluster, url.tls) {
+        members.insert("transport_socket".to_owned(), tls(render, servers));
+    }
+    cluster
+}
+
+/// A cluster of the servers of `provider`, by this name.
+fn servers(render: &Render<'_>, provider: &Provider, name: &str, filters: Option<Vec<Value>>) -> Value {
+    let options = options(protocol(&provider.servers), filters);
+    of_servers(render, name, &provider.servers, provider.connect_timeout, options)
+}
+
+/// A cluster of something that is no provider, and is spoken to by `protocol`.
+pub fn plain(render: &Render<'_>, name: &str, server: &BaseUrl, timeout: Duration, protocol: Value) -> Value {
+    of_servers(render, name, std::slice::from_ref(server), timeout, options(protocol, None))
+}
+
+fn of_servers(render: &Render<'_>, name: &str, servers: &[BaseUrl], timeout: Duration, options: Value) -> Value {
+    let (how, discovery) = discovery(servers);
+    let mut cluster = json!({
+        "name": name,
+        how: discovery,
+        "connect_timeout": timeout.to_proto(),
         "circuit_breakers": breakers(),
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{ "lb_endpoints": provider.servers.iter().map(endpoint).collect::<Vec<_>>() }],
+            "endpoints": [{ "lb_endpoints": servers.iter().map(endpoint).collect::<Vec<_>>() }],
         },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 60, "keepalive_interval": 10 } },
-        "typed_extension_protocol_options": options(protocol(&provider.servers), filters),
+        "typed_extension_protocol_options": options,
     });
-    let socket = provider.servers.iter().any(|server| server.tls).then(|| tls(render, &provider.servers));
+    let socket = servers.iter().any(|server| server.tls).then(|| tls(render, servers));
     if let (Value::Object(members), Some(socket)) = (&mut cluster, socket) {
         members.insert("transport_socket".to_owned(), socket);
     }

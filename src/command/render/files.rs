@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{BOOTSTRAP, CLUSTER_TYPE, CLUSTERS, LISTENER_TYPE, LISTENERS, Render, resources, secrets};
+use super::{BOOTSTRAP, CLUSTER_TYPE, CLUSTERS, LISTENER_TYPE, LISTENERS, Render, auth, resources, secrets};
 
 /// A file where the secrets are, for its folder.
 const SECRETS: &str = "secrets/any";
@@ -43,13 +43,14 @@ impl Files {
         self.put_listeners(version, render.listeners())
     }
 
-    /// Says where Envoy finds the secrets that are in files. Nothing that stands there already changes.
+    /// Says where Envoy finds the secrets that are in files. What stands there for providers never changes.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn put_secrets(&self, render: &Render<'_>) -> Result<(), String> {
         let mut files = secrets::files(render).into_iter().map(|file| (secrets::path(file), secrets::resource(file)));
-        files.try_for_each(|(path, text)| self.put(&path.to_string_lossy(), &text))
+        files.try_for_each(|(path, text)| self.put(&path.to_string_lossy(), &text))?;
+        auth::resources(render).iter().try_for_each(|(path, text)| self.put(path, text))
     }
 
     /// Below which all of it is.

@@ -2,19 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, access_log, address, extension, local_reply, routes, secrets, wasm};
+use super::{Render, access_log, address, auth, extension, local_reply, routes, secrets, shared, wasm};
 
 /// The listener.
 pub fn listener(render: &Render<'_>) -> Value {
-    json!({
-        "name": "gateway",
-        "address": address(render.config.listen),
-        "filter_chains": [{ "filters": [extension(
-            "envoy.filters.network.http_connection_manager",
-            "filters.network.http_connection_manager.v3.HttpConnectionManager",
-            connection_manager(render),
-        )]}],
-    })
+    let filter = extension(
+        "envoy.filters.network.http_connection_manager",
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        connection_manager(render),
+    );
+    let mut chain = json!({ "filters": [filter] });
+    if let (Value::Object(members), Some(socket)) = (&mut chain, auth::transport_socket(render)) {
+        members.shift_insert(0, "transport_socket".to_owned(), socket);
+    }
+    json!({ "name": "gateway", "address": address(render.config.listen), "filter_chains": [chain] })
 }
 
 fn connection_manager(render: &Render<'_>) -> Value {
@@ -53,7 +54,7 @@ fn connection_manager(render: &Render<'_>) -> Value {
     })
 }
 
-/// After the module, which refuses some requests that need no token.
+/// Google's tokens come after the module, which refuses some requests that need none; clients' before it, which reads them.
 fn filters(render: &Render<'_>) -> Vec<Value> {
     let router = extension(
         "envoy.filters.http.router",
@@ -61,5 +62,8 @@ fn filters(render: &Render<'_>) -> Vec<Value> {
         json!({ "suppress_envoy_headers": true }),
     );
     let tokens = secrets::wants_gcp(render).then(|| secrets::gcp_tokens(render));
-    [wasm::gateway(render)].into_iter().chain(tokens).chain([router]).collect()
+    // What is refused needs no token either.
+    let shared = shared::filters(render);
+    let clients = auth::tokens(render).into_iter();
+    clients.chain([wasm::gateway(render)]).chain(shared).chain(tokens).chain([router]).collect()
 }

@@ -4,12 +4,14 @@
 //! Envoy, written as YAML at the very end.
 
 mod access_log;
+mod auth;
 mod cluster;
 mod files;
 mod listener;
 mod local_reply;
 mod routes;
 pub mod secrets;
+mod shared;
 mod stats;
 mod wasm;
 mod yaml;
@@ -65,7 +67,8 @@ impl Render<'_> {
     /// One file with everything.
     pub fn static_bootstrap(&self) -> String {
         let mut resources = json!({ "listeners": self.listeners(), "clusters": self.clusters() });
-        let secrets: Vec<Value> = secrets::files(self).into_iter().map(secrets::secret).collect();
+        let secrets: Vec<Value> =
+            secrets::files(self).into_iter().map(secrets::secret).chain(auth::own_secrets(self)).collect();
         if let (Value::Object(members), false) = (&mut resources, secrets.is_empty()) {
             members.insert("secrets".to_owned(), secrets.into());
         }
@@ -104,13 +107,14 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's clusters, in the order of their names, and where tokens come from.
+    /// Every provider's clusters, in the order of their names, where tokens and issuers' keys come from, and who counts what is shared.
     pub fn clusters(&self) -> Vec<Value> {
         let providers = || self.config.providers.values();
         let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
         let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
         let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
-        nowhere.into_iter().chain(clusters).chain(metadata).collect()
+        let others = metadata.into_iter().chain(auth::clusters(self)).chain(shared::cluster(self));
+        nowhere.into_iter().chain(clusters).chain(others).collect()
     }
 
     fn admin(&self) -> Value {

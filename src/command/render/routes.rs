@@ -1,5 +1,6 @@
 //! Where requests go: the gateway's own to the cluster that the module names, all others nowhere.
 
+use model_gateway::config::Page;
 use model_gateway::error::Cause;
 use model_gateway::exchange::{ENDPOINTS, Endpoint};
 use model_gateway::names;
@@ -11,6 +12,7 @@ use super::{Render, extension, secrets, typed};
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
     let mut routes: Vec<Value> = ENDPOINTS.iter().map(|endpoint| route(render, endpoint)).collect();
+    routes.extend(render.config.page.as_ref().map(page));
     routes.push(nowhere());
     let unwanted: Vec<String> = UNWANTED.iter().map(|&name| name.to_owned()).chain(secrets::headers(render)).collect();
     json!({
@@ -81,6 +83,15 @@ fn cluster(name: &str) -> Value {
         "router.cluster_specifiers.matcher.v3.ClusterAction",
         json!({ "cluster": name }),
     )})
+}
+
+/// The module answers itself, whatever is asked there.
+fn page(page: &Page) -> Value {
+    json!({
+        "name": "page",
+        "match": { "path_separated_prefix": page.path },
+        "direct_response": { "status": Cause::UnknownEndpoint.told().status },
+    })
 }
 
 fn nowhere() -> Value {

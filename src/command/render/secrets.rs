@@ -38,7 +38,11 @@ pub fn path(file: &str) -> PathBuf {
 
 /// What stands in [`path`].
 pub fn resource(file: &str) -> String {
-    let mut secret = secret(file);
+    as_file(secret(file))
+}
+
+/// A secret, in a file of its own.
+pub fn as_file(mut secret: Value) -> String {
     let kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
     if let Value::Object(members) = &mut secret {
         members.shift_insert(0, "@type".to_owned(), kind.into());

@@ -10,11 +10,12 @@ mod follow;
 mod gateway;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model_gateway::config::Jwks;
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
@@ -49,7 +50,7 @@ pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
         match file {
             Some(file) => {
                 let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                let mut source = Source { file: Follow::new(file, text.clone()), keys: None, addresses };
+                let mut source = Source { file: Follow::new(file, text.clone()), beside: Vec::new(), addresses };
                 let loaded = source.check(&text)?;
                 serve(parts, &loaded, Some(source)).await
             }
@@ -69,17 +70,17 @@ pub fn run(file: Option<&Path>, addresses: Addresses, parts: Parts) -> Outcome {
 /// Where configuration comes from.
 struct Source {
     file: Follow,
-    /// The file of keys beside it.
-    keys: Option<Follow>,
+    /// The files beside it: of keys, and of keys of issuers.
+    beside: Vec<Follow>,
     addresses: Addresses,
 }
 
 impl Source {
     /// What is to be served now, if anything has changed.
     fn look(&mut self) -> Option<String> {
-        let keys = self.keys.as_mut().and_then(|keys| keys.look().map(str::to_owned));
+        let changed = self.beside.iter_mut().filter_map(|file| file.look().map(drop)).count() > 0;
         let text = self.file.look().map(str::to_owned);
-        text.or_else(|| keys.map(|_| self.file.known().to_owned()))
+        text.or_else(|| changed.then(|| self.file.known().to_owned()))
     }
 
     /// What `text` means, or every mistake in it, the variables that it needs among them.
@@ -89,10 +90,13 @@ impl Source {
         loaded.check_variables(|variable| std::env::var(variable).ok()).map_err(|mistakes| mistakes.to_string())?;
         self.addresses.replace(&mut loaded);
         let keys = loaded.file.keys_file.as_ref().map(|keys| KeysFile::path(self.file.path(), keys));
-        self.keys = keys.map(|path| {
-            let known = std::fs::read_to_string(&path).unwrap_or_default();
-            Follow::new(&path, known)
+        let issuers = loaded.config.keys.issuers.iter().filter_map(|issuer| match &issuer.jwks {
+            Jwks::File(path) => Some(PathBuf::from(path)),
+            Jwks::Url(_) => None,
         });
+        let beside = keys.into_iter().chain(issuers);
+        self.beside =
+            beside.map(|path| Follow::new(&path, std::fs::read_to_string(&path).unwrap_or_default())).collect();
         Ok(loaded)
     }
 }
@@ -174,7 +178,8 @@ async fn change(gateway: &mut Gateway, source: &mut Source, text: &str) -> Strin
 
 async fn greet(gateway: &Gateway, loaded: &Loaded) {
     let listens = gateway.envoy.listens().await.unwrap_or(loaded.config.listen);
-    let url = format!("http://{}", reachable(listens));
+    let scheme = if loaded.file.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", reachable(listens));
     eprintln!(
         "serving on {url} ({}); Envoy's admin interface is on http://{}",
         summary(loaded),

@@ -179,20 +179,24 @@ impl Attempt {
         if operation == Operation::Embeddings {
             course.encoding = openai::embeddings_encoding(&document);
         }
-        let (path, dropped) = match (embedder, kind.speech_to(target.model)) {
-            (Some(embedder), _) => {
+        let writer = kind.writer().filter(|_| operation == Operation::Chat);
+        let (path, dropped) = match (embedder, writer, kind.speech_to(target.model)) {
+            (Some(embedder), ..) => {
                 let request = openai::embeddings_request(&document)?;
                 course.vectors = Some(request.inputs.len());
                 (embedder.path(&request, &target), embedder.request(&request, &target, &mut out)?)
             }
-            (None, Speech::OpenAi) => {
+            (None, Some(writer), _) => {
+                (kind.path(&target), writer.request(&openai::request(&document)?, &target, &mut out)?)
+            }
+            (None, None, Speech::OpenAi) => {
                 let mut facts = Facts::of(operation, &document)?;
                 // The operator knows that this provider must not be asked.
                 facts.include_usage |= unasked(course.hop.edits.as_deref());
                 let differences = kind.differences();
                 (kind.path(&target), splice::request(&document, &facts, target.model, differences, &mut out))
             }
-            (None, Speech::Native(translator)) => {
+            (None, None, Speech::Native(translator)) => {
                 (kind.path(&target), translator.request(&openai::request(&document)?, &target, &mut out)?)
             }
         };

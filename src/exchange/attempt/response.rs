@@ -106,6 +106,11 @@ impl Attempt {
         end: bool,
     ) -> Step {
         let result = relay.push(bytes, &mut held).and_then(|()| if end { relay.end(&mut held) } else { Ok(()) });
+        // Some tell the prompt's tokens first, and charge for them whatever follows.
+        let partial = relay.partial();
+        if partial.is_some() {
+            self.note(&course, |tried| tried.partial = partial);
+        }
         match result {
             // Content that came in one piece with the error was seen by nobody.
             Err(error) => self.fail(host, course, error),
@@ -163,9 +168,11 @@ impl Attempt {
 
     /// Writes down what is known of the answer by now.
     fn note_answer(&mut self, course: &Course, relay: &mut Relay) -> Option<Usage> {
-        let (usage, said, complete) = (relay.new_usage(), relay.said(), relay.is_complete());
+        let (usage, partial) = (relay.new_usage(), relay.partial());
+        let (said, complete) = (relay.said(), relay.is_complete());
         self.note(course, |tried| {
             tried.usage = usage.or(tried.usage);
+            tried.partial = partial;
             tried.first.get_or_insert(course.first);
             (tried.said, tried.complete) = (said, complete);
         });

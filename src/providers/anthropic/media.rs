@@ -3,6 +3,7 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/vision>,
 //! <https://platform.claude.com/docs/en/build-with-claude/pdf-support>
 
+use super::super::pieces::utf8;
 use crate::chat::Media;
 use crate::error::Error;
 use crate::json::{Str, Writer};
@@ -13,7 +14,7 @@ use crate::json::{Str, Writer};
 /// It does not.
 pub(super) fn check(document: &Media<'_>) -> Result<(), Error> {
     match document {
-        Media::Base64 { media_type, data } if is_text(media_type) && text(data).is_none() => {
+        Media::Base64 { media_type, data } if is_text(media_type) && utf8(data).is_none() => {
             Err(Error::bad_request("a text document is not base64 of UTF-8 text", "messages"))
         }
         Media::Base64 { media_type, .. } if !(is_text(media_type) || is_pdf(media_type) || is_image(media_type)) => {
@@ -43,7 +44,7 @@ pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, cited: bool, w
             Media::Base64 { media_type, data } if is_text(media_type) => {
                 w.field("type", "text");
                 w.field("media_type", "text/plain");
-                w.field("data", &text(data).unwrap_or_default());
+                w.field("data", &utf8(data).unwrap_or_default());
             }
             media => source(media, w),
         });
@@ -51,6 +52,17 @@ pub(super) fn document(media: &Media<'_>, name: &Option<Str<'_>>, cited: bool, w
         if cited {
             w.name("citations").object(|w| w.field("enabled", &true));
         }
+    });
+}
+
+/// Writes a document block for a file that Anthropic has: <https://platform.claude.com/docs/en/build-with-claude/files>
+pub(super) fn file(id: &Str<'_>, w: &mut Writer<'_>) {
+    w.object(|w| {
+        w.field("type", "document");
+        w.name("source").object(|w| {
+            w.field("type", "file");
+            w.field("file_id", id);
+        });
     });
 }
 
@@ -96,28 +108,4 @@ fn is_image(media_type: &Str<'_>) -> bool {
 fn is_text(media_type: &Str<'_>) -> bool {
     let media_type = media_type.decode();
     media_type.starts_with("text/") || matches!(&*media_type, "application/json" | "application/xml")
-}
-
-/// The text that `base64` stands for; `None` if it stands for none.
-fn text(base64: &Str<'_>) -> Option<String> {
-    let base64 = base64.decode();
-    let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -2,7 +2,7 @@
 //!
 //! <https://platform.claude.com/docs/en/build-with-claude/working-with-messages>
 
-use super::super::others::is_made;
+use super::super::others::{is_made, refuse_files, refuse_videos};
 use super::super::pieces::{Input, Trimmed};
 use super::id::Id;
 use super::{Language, THOUGHTS, media};
@@ -15,6 +15,10 @@ use crate::json::{Str, Writer};
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>], language: &Language) -> Result<(), Error> {
+    refuse_videos(messages, "Anthropic's")?;
+    if !language.addresses {
+        refuse_files(messages)?;
+    }
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(|part| check_part(part, language)),
         part => check_part(part, language),
@@ -23,7 +27,9 @@ pub(super) fn check(messages: &[Message<'_>], language: &Language) -> Result<(),
 
 fn check_part(part: &Part<'_>, language: &Language) -> Result<(), Error> {
     match part {
-        Part::Image(media) | Part::Document { media, .. } if !language.addresses && matches!(media, Media::Url(_)) => {
+        Part::Image { media, .. } | Part::Document { media, .. }
+            if !language.addresses && matches!(media, Media::Url(_)) =>
+        {
             let message = "Claude on Vertex AI reads images and documents only as data, not by their address";
             Err(Error::bad_request(message, "messages"))
         }
@@ -141,7 +147,8 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
     match part {
         Part::Text(text) => write_text(text, w),
         Part::Refusal(text) => write_text(&text.borrow().into(), w),
-        Part::Image(image) => media::image(image, w),
+        Part::Image { media, .. } => media::image(media, w),
+        Part::File(id) => media::file(id, w),
         Part::Document { media, name, cited } => media::document(media, name, *cited, w),
         Part::Thinking { text, signature } => w.object(|w| {
             w.field("type", "thinking");
@@ -166,13 +173,13 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
                 w.field("is_error", &true);
             }
         }),
-        Part::Audio(_) | Part::Citation(_) => {}
+        Part::Audio(_) | Part::Video(_) | Part::Citation(_) => {}
     }
 }
 
 fn write_result(parts: &[Part<'_>], w: &mut Writer<'_>) {
     for part in parts.iter().filter(|part| is_said(part, false)) {
-        if matches!(part, Part::Text(_) | Part::Image(_) | Part::Document { .. }) {
+        if matches!(part, Part::Text(_) | Part::Image { .. } | Part::Document { .. } | Part::File(_)) {
             write_block(part, w);
         }
     }

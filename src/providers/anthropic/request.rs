@@ -2,7 +2,7 @@
 //!
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
-use super::super::others::{drop_description, drop_made};
+use super::super::others::{drop_description, drop_detail, drop_made};
 use super::super::pieces::instruction;
 use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
@@ -30,6 +30,7 @@ pub(super) fn write(
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
     drop_made(request, &mut dropped);
+    drop_detail(request, |_| false, &mut dropped);
     let plan = Plan::new(request, &model, &mut dropped);
     let sampling = Samplers::choose(request, &others, &model, &plan, &mut dropped);
     let form = Form::choose(request, &model, &plan, &mut dropped);

@@ -12,7 +12,7 @@ use super::super::pieces::length;
 use super::super::structured::Undo;
 use super::answer::{Tokens, finish, refusal, text};
 use super::{citations, failure};
-use crate::chat::{Citation, Delta, Sink};
+use crate::chat::{Citation, Delta, Sink, Usage};
 use crate::error::Error;
 use crate::frame::sse;
 use crate::json::{Document, Kind, Str, Value};
@@ -82,6 +82,10 @@ impl StreamDecoder for Decoder {
             self.state.frame(frame, &mut self.undo.before(out))?;
         }
         Ok(())
+    }
+
+    fn told(&self) -> Option<Usage> {
+        self.state.tokens.usage()
     }
 
     fn is_over(&self) -> bool {

@@ -41,7 +41,7 @@ fn read_block<'a>(block: Value<'a>, said: &mut (u64, u64), parts: &mut Vec<Part<
     if let Some(image) = block.get("image") {
         let format = text(image, "format").unwrap_or(Str::plain("png"));
         let data = image.path(&["source", "bytes"]).and_then(Value::as_str);
-        parts.extend(data.map(|data| Part::Image(picture(&format, data))));
+        parts.extend(data.map(|data| Part::image(picture(&format, data))));
     }
     if let Some(thought) = block.get("reasoningContent") {
         if let Some(said) = thought.get("reasoningText") {

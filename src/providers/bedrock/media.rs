@@ -1,7 +1,8 @@
-//! Images, documents and sound. Bedrock takes bytes, or an address in S3; nothing is fetched for it.
+//! Images, documents, videos and sound. Bedrock takes bytes, or an address in S3; nothing is fetched for it.
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html>,
-//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html>
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlock.html>,
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_VideoBlock.html>
 
 use crate::chat::Media;
 use crate::error::Error;
@@ -29,6 +30,15 @@ const BLOCKS: &[(&str, Block)] = &[
     ("application/json", Block("document", "txt")),
     ("application/xml", Block("document", "txt")),
     ("text/", Block("document", "txt")),
+    ("video/mp4", Block("video", "mp4")),
+    ("video/quicktime", Block("video", "mov")),
+    ("video/x-matroska", Block("video", "mkv")),
+    ("video/matroska", Block("video", "mkv")),
+    ("video/webm", Block("video", "webm")),
+    ("video/x-flv", Block("video", "flv")),
+    ("video/mpeg", Block("video", "mpeg")),
+    ("video/x-ms-wmv", Block("video", "wmv")),
+    ("video/3gpp", Block("video", "three_gp")),
     ("audio/wav", Block("audio", "wav")),
     ("audio/mpeg", Block("audio", "mp3")),
     ("audio/mp3", Block("audio", "mp3")),
@@ -154,7 +164,8 @@ mod tests {
             ("text/markdown", "AAAA", Some(Block("document", "md"))),
             ("audio/wav", "UklGRgAA", Some(Block("audio", "wav"))),
             ("image/tiff", "AAAA", None),
-            ("video/mp4", "AAAA", None),
+            ("video/mp4", "AAAA", Some(Block("video", "mp4"))),
+            ("model/step", "AAAA", None),
         ] {
             let media = Media::Base64 { media_type: Str::plain(media_type), data: Str::plain(data) };
             assert_eq!(block(&media).ok(), expected, "{media_type} {data}");

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html>
 
-use super::super::others::is_made;
+use super::super::others::{is_made, refuse_files};
 use super::super::pieces::{Input, Trimmed};
 use super::id::Id;
 use super::media::{self, Names};
@@ -17,6 +17,7 @@ use crate::json::{Str, Value, Writer};
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+    refuse_files(messages)?;
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
         part => check_part(part),
@@ -25,7 +26,9 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
 
 fn check_part(part: &Part<'_>) -> Result<(), Error> {
     match part {
-        Part::Audio(media) | Part::Image(media) | Part::Document { media, .. } => media::block(media).map(drop),
+        Part::Audio(media) | Part::Video(media) | Part::Image { media, .. } | Part::Document { media, .. } => {
+            media::block(media).map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -114,7 +117,7 @@ impl Says<'_> {
         let is_result = |part: &&Part<'_>| matches!(part, Part::ToolResult { .. });
         let is_text = |part: &Part<'_>| matches!(part, Part::Text(_) | Part::Refusal(_));
         let is_document = |part: &Part<'_>| match part {
-            Part::Image(media) | Part::Document { media, .. } => media::is_document(media),
+            Part::Image { media, .. } | Part::Document { media, .. } => media::is_document(media),
             _ => false,
         };
         parts.clone().filter(is_result).for_each(|part| self.block(part, w));
@@ -131,7 +134,9 @@ impl Says<'_> {
                 self.cache_point(*cache, "messages.cache_control", Caches::Messages, w);
             }
             Part::Refusal(text) => w.object(|w| w.field("text", text)),
-            Part::Image(media) | Part::Audio(media) => media::write(media, (None, false), &mut self.names, w),
+            Part::Image { media, .. } | Part::Audio(media) | Part::Video(media) => {
+                media::write(media, (None, false), &mut self.names, w)
+            }
             Part::Document { media, name, cited } => {
                 media::write(media, (name.as_ref(), *cited), &mut self.names, w);
             }
@@ -162,13 +167,15 @@ impl Says<'_> {
                     }
                 });
             }),
-            Part::Citation(_) => {}
+            Part::File(_) | Part::Citation(_) => {}
         }
     }
 
     /// Markers in it are left out: a checkpoint stands after a block of the message.
     fn result(&mut self, parts: &[Part<'_>], w: &mut Writer<'_>) {
-        let can_be = |part: &&Part<'_>| matches!(part, Part::Text(_) | Part::Image(_) | Part::Document { .. });
+        let can_be = |part: &&Part<'_>| {
+            matches!(part, Part::Text(_) | Part::Image { .. } | Part::Document { .. } | Part::Video(_))
+        };
         let mut parts = parts.iter().filter(|part| is_said(part, false)).filter(can_be).peekable();
         if parts.peek().is_none() {
             full_stop(w);

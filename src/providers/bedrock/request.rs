@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
-use super::super::others::drop_made;
+use super::super::others::{drop_detail, drop_made};
 use super::super::pieces::instruction;
 use super::super::structured::Emulation;
 use super::super::{Dropped, Target};
@@ -25,6 +25,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     let mut dropped = Dropped::new();
     let others = Others::take(request, &mut dropped)?;
     drop_made(request, &mut dropped);
+    drop_detail(request, |_| false, &mut dropped);
     let mut plan = Plan::new(request, &model, &mut dropped);
     if plan.is_unbounded() && plan.max_tokens.take().is_some() {
         dropped.push("max_tokens".to_owned());

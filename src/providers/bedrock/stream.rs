@@ -177,7 +177,7 @@ impl State {
         self.close(out);
         self.index = event.get("contentBlockIndex").and_then(Value::as_u64);
         let Some(start) = event.get("start") else { return };
-        self.block = match start.get("toolUse") {
+        self.block = match member(start, "toolUse") {
             Some(tool) if !is_servers(tool) => {
                 let call = count(&mut self.calls);
                 let (id, name) = (text(tool, "toolUseId").unwrap_or_default(), text(tool, "name").unwrap_or_default());
@@ -185,12 +185,12 @@ impl State {
                 Block::Tool { call, said: false }
             }
             Some(_) => Block::Other,
-            None if start.get("image").is_some() => {
-                let format = start.get("image").and_then(|image| text(image, "format"));
+            None if member(start, "image").is_some() => {
+                let format = member(start, "image").and_then(|image| text(image, "format"));
                 Block::Image { format: format.unwrap_or(Str::plain("png")).into_owned(), data: String::new() }
             }
             // Results of tools.
-            None if start.members().next().is_some() => Block::Other,
+            None if start.members().any(|(_, value)| !value.is_null()) => Block::Other,
             None => Block::New,
         };
     }
@@ -202,13 +202,15 @@ impl State {
             self.index = index;
         }
         let Some(delta) = event.get("delta") else { return };
-        let thought = delta.get("reasoningContent");
+        let thought = member(delta, "reasoningContent");
         if matches!(self.block, Block::New) {
-            let is_text = ["text", "citation"].iter().any(|name| delta.get(name).is_some());
+            let is_text = ["text", "citation"].iter().any(|name| member(delta, name).is_some());
             self.block = match thought {
                 Some(_) => Block::Thinking { signature: Str::EMPTY, said: false },
                 None if is_text => Block::Text { start: self.said.1, citations: Vec::new() },
-                None if delta.get("image").is_some() => Block::Image { format: Str::plain("png"), data: String::new() },
+                None if member(delta, "image").is_some() => {
+                    Block::Image { format: Str::plain("png"), data: String::new() }
+                }
                 None => return,
             };
         }
@@ -276,6 +278,11 @@ fn count(numbers: &mut u32) -> u32 {
     let number = *numbers;
     *numbers += 1;
     number
+}
+
+/// The member `name`, unless it is null: by what is there it is known what it is.
+fn member<'a>(object: Value<'a>, name: &str) -> Option<Value<'a>> {
+    object.get(name).filter(|value| !value.is_null())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::super::pieces::length;
 use super::{citations, failure};
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, ToolCall, Usage};
 use crate::error::Error;
-use crate::json::{Kind, Str, Value};
+use crate::json::{Document, Kind, Str, Value};
 
 /// Reads a complete answer.
 pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
@@ -47,7 +47,14 @@ pub(super) fn read<'a>(body: Value<'a>) -> Result<Answer<'a>, Error> {
         parts.extend(citations::read(citation, before).map(Part::Citation));
     }
     let calls = message.get("tool_calls").into_iter().flat_map(Value::elements);
-    parts.extend(calls.filter_map(call).map(Part::ToolCall));
+    // What ran out of tokens is cut in the midst of its last call, and the client is told so.
+    let is_whole = !matches!(&*native.decode(), "MAX_TOKENS" | "ERROR_LIMIT");
+    for call in calls.filter_map(call) {
+        if is_whole && is_malformed(&call.arguments) {
+            return Err(Error::bad_answer("the model has called a tool with arguments that are not JSON"));
+        }
+        parts.push(Part::ToolCall(call));
+    }
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     Ok(Answer {
         id: text(body, "id").unwrap_or_default(),
@@ -64,6 +71,13 @@ fn call(call: Value<'_>) -> Option<ToolCall<'_>> {
         None => Arguments::Text(text(function, "arguments").unwrap_or(Str::plain("{}"))),
     };
     Some(ToolCall { id: text(call, "id")?, name: text(function, "name")?, arguments, signature: None })
+}
+
+fn is_malformed(arguments: &Arguments<'_>) -> bool {
+    match arguments {
+        Arguments::Object(_) => false,
+        Arguments::Text(text) => !text.is_blank() && Document::parse(text.decode().as_bytes()).is_err(),
+    }
 }
 
 /// The text of member `name`, if there is any.
@@ -153,6 +167,8 @@ mod tests {
             &["thinking p", "call i f {\"a\":1}", "call j g {}", "call k h {\"b\": 2}"],
             ToolCalls,
         );
+        let cut = r#"{"tool_calls":[{"id":"i","function":{"name":"f","arguments":"{\"a\":"}}]}"#;
+        check(cut, "MAX_TOKENS", &["call i f {\"a\":"], Length);
         check(r#"{"content":[]}"#, "STOP_SEQUENCE", &[], Stop);
         check(r#"{"content":[{"type":"new"}]}"#, "MAX_TOKENS", &[], Length);
         check("{}", "ERROR_LIMIT", &[], Length);
@@ -189,6 +205,10 @@ mod tests {
             (r#"{"message":{},"finish_reason":"ERROR"}"#, Cause::ServerError),
             (r#"{"message":{},"finish_reason":"TIMEOUT"}"#, Cause::Timeout),
             (r#"{"id":"i","message":"no capacity"}"#, Cause::ServerError),
+            (
+                r#"{"message":{"tool_calls":[{"id":"i","function":{"name":"f","arguments":"{\"a\":"}}]},"finish_reason":"TOOL_CALL"}"#,
+                Cause::BadAnswer,
+            ),
         ] {
             assert_eq!(fails(body).cause, cause, "{body}");
         }

@@ -2,16 +2,19 @@
 //!
 //! <https://docs.cohere.com/v2/docs/chat-api>, <https://docs.cohere.com/v2/docs/tool-use-overview>
 
-use super::super::others::is_made;
+use super::super::others::{is_made, refuse_files, refuse_videos};
+use super::super::pieces::DataUrl;
 use crate::chat::{Arguments, Media, Message, Part, Request, Role, ToolCall};
 use crate::error::Error;
-use crate::json::{Quoted, Str, Write, Writer};
+use crate::json::{Quoted, Str, Writer};
 
 /// Whether all of it can be said to Cohere.
 ///
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+    refuse_files(messages)?;
+    refuse_videos(messages, "Cohere's")?;
     let refuse = |message: &str| Err(Error::bad_request(message, "messages"));
     let check_part = |part: &Part<'_>| match part {
         Part::Audio(_) => refuse("Cohere's models do not hear: there is sound in it"),
@@ -23,7 +26,7 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(|part| match part {
             // "content: string or list of text or document blocks"
-            Part::Image(_) | Part::Document { .. } => refuse("Cohere takes texts for results of tools, not images"),
+            Part::Image { .. } | Part::Document { .. } => refuse("Cohere takes texts for results of tools, not images"),
             part => check_part(part),
         }),
         part => check_part(part),
@@ -114,7 +117,7 @@ fn is_said(part: &Part<'_>) -> bool {
     match part {
         Part::Text(text) => !text.text.is_blank(),
         Part::Refusal(text) => !text.is_blank(),
-        Part::Image(_) | Part::Document { .. } => true,
+        Part::Image { .. } | Part::Document { .. } => true,
         _ => false,
     }
 }
@@ -134,11 +137,17 @@ fn write_block(part: &Part<'_>, w: &mut Writer<'_>) {
         Part::Text(text) => write_member("text", &text.text, w),
         Part::Refusal(text) => write_member("text", text, w),
         Part::Thinking { text, .. } => write_member("thinking", text, w),
-        Part::Image(media) | Part::Document { media, .. } => {
-            w.field("type", "image_url");
-            w.name("image_url").object(|w| w.field("url", &Url(media)));
-        }
+        Part::Image { media, detail } => write_image(media, detail.as_ref(), w),
+        Part::Document { media, .. } => write_image(media, None, w),
         _ => {}
+    });
+}
+
+fn write_image(media: &Media<'_>, detail: Option<&Str<'_>>, w: &mut Writer<'_>) {
+    w.field("type", "image_url");
+    w.name("image_url").object(|w| {
+        w.field("url", &DataUrl(media));
+        w.field_some("detail", &detail.filter(|word| **word == "low" || **word == "high"));
     });
 }
 
@@ -164,21 +173,4 @@ fn write_call(call: &ToolCall<'_>, w: &mut Writer<'_>) {
 
 fn is_image(media: &Media<'_>) -> bool {
     matches!(media, Media::Base64 { media_type, .. } if media_type.decode().starts_with("image/"))
-}
-
-/// "Can be either a base64 data URI or a web URL."
-#[derive(Debug)]
-struct Url<'a>(&'a Media<'a>);
-
-impl Write for Url<'_> {
-    fn write(&self, out: &mut String) {
-        match self.0 {
-            Media::Url(url) => url.write(out),
-            Media::Base64 { media_type, data } => {
-                for piece in ["\"data:", media_type.escaped(), ";base64,", data.escaped(), "\""] {
-                    out.push_str(piece);
-                }
-            }
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! <https://docs.cohere.com/reference/chat>
 
 use super::super::others::{
-    drop_cited, drop_description, drop_failures, drop_hints, drop_made, drop_search, drop_tools,
+    drop_cited, drop_description, drop_detail, drop_failures, drop_hints, drop_made, drop_search, drop_tools,
 };
 use super::super::pieces;
 use super::super::{Dropped, Target};
@@ -26,6 +26,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     drop_failures(request, &mut dropped);
     drop_made(request, &mut dropped);
     drop_cited(request, &mut dropped);
+    drop_detail(request, |detail| matches!(detail, "low" | "high"), &mut dropped);
     drop_search(request, &mut dropped);
     drop_tools(request, |_| false, &mut dropped);
     let instruction = instruction(request, &mut dropped);
@@ -37,7 +38,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
             drop_description(request, &mut dropped);
             write_format(request.format.as_ref(), w);
         }
-        write_thinking(request.reasoning.as_ref(), &mut dropped, w);
+        write_thinking(target.model, request.reasoning.as_ref(), &mut dropped, w);
         w.field_some("max_tokens", &request.max_tokens);
         write_sampling(request, &mut dropped, w);
         write_stop(&request.stop, &mut dropped, w);
@@ -165,20 +166,28 @@ fn write_format(format: Option<&Format<'_>>, w: &mut Writer<'_>) {
     });
 }
 
+/// Models, by what their names begin with, that do not think: <https://docs.cohere.com/docs/models>. What may come is not here.
+const NO_THINKERS: &[&str] =
+    &["command-r", "command-a-03", "command-a-vision", "command-a-translate", "command-light", "c4ai-"];
+
 /// What OpenAI's words for effort come to: LiteLLM's budgets.
 const BUDGETS: &[(&str, u64)] =
     &[("none", 0), ("minimal", 128), ("low", 1024), ("medium", 2048), ("high", 4096), ("xhigh", 8192), ("max", 16_384)];
 
-/// "Reasoning is enabled by default for models that support it"; `token_budget` "must be set to a positive integer".
-fn write_thinking(reasoning: Option<&Reasoning<'_>>, dropped: &mut Dropped, w: &mut Writer<'_>) {
-    let budget = match reasoning {
+/// "Reasoning is enabled by default for models that support it"; `token_budget` "must be set to a positive integer". Models
+/// that do not think are not told to, nor that they need not.
+fn write_thinking(model: &str, reasoning: Option<&Reasoning<'_>>, dropped: &mut Dropped, w: &mut Writer<'_>) {
+    let (parameter, budget) = match reasoning {
         None => return,
-        Some(Reasoning::Budget(budget)) => *budget,
+        Some(Reasoning::Budget(budget)) => ("thinking", *budget),
         Some(Reasoning::Effort(word)) => match BUDGETS.iter().find(|(name, _)| *word == **name) {
-            Some((_, budget)) => *budget,
+            Some((_, budget)) => ("reasoning_effort", *budget),
             None => return dropped.push("reasoning_effort".to_owned()),
         },
     };
+    if NO_THINKERS.iter().any(|family| model.starts_with(family)) {
+        return dropped.extend((budget > 0).then(|| parameter.to_owned()));
+    }
     w.name("thinking").object(|w| {
         if budget == 0 {
             return w.field("type", "disabled");

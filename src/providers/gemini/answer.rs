@@ -54,7 +54,7 @@ fn parts<'a>(candidate: Value<'a>, id: &Str<'_>, choice: u32) -> Vec<Part<'a>> {
             }
             Piece::Thought(text) => parts.push(Part::Thinking { text, signature }),
             Piece::Media(media) => {
-                parts.push(if is_sound(&media) { Part::Audio(media) } else { Part::Image(media) });
+                parts.push(if is_sound(&media) { Part::Audio(media) } else { Part::image(media) });
                 if signature.is_some() {
                     parts.push(Part::Thinking { text: Str::EMPTY, signature });
                 }
@@ -106,7 +106,7 @@ pub(super) fn pieces(candidate: Value<'_>) -> impl Iterator<Item = (Piece<'_>, O
     parts.filter_map(|part| {
         let signature = text(part, "thoughtSignature").filter(|signature| !signature.is_empty());
         let is_thought = part.get("thought").and_then(Value::as_bool) == Some(true);
-        let piece = match (part.get("functionCall"), text(part, "text")) {
+        let piece = match (part.get("functionCall").filter(|call| !call.is_null()), text(part, "text")) {
             (Some(call), _) => Piece::Call {
                 id: text(call, "id").filter(|id| !id.is_empty()),
                 name: text(call, "name").unwrap_or_default(),

@@ -83,9 +83,9 @@ impl<'r, 'm> Turn<'r, 'm> {
                     parts
                         .iter()
                         .filter(|part| is_file(part) && !self.fits(part))
-                        .for_each(|part| write_part(part, None, w));
+                        .for_each(|part| write_part(part, self.model.third, None, w));
                 }
-                part if is_said(part, false) => write_part(part, None, w),
+                part if is_said(part, false) => write_part(part, self.model.third, None, w),
                 _ => {}
             }
         }
@@ -136,7 +136,8 @@ impl<'r, 'm> Turn<'r, 'm> {
                     _ if signed.iter().any(|(_, thought, _)| *thought == index) => {}
                     part => {
                         let signature = signed.iter().find(|(signed, _, _)| *signed == index);
-                        write_part(part, signature.map(|(_, _, signature)| *signature), w);
+                        let signature = signature.map(|(_, _, signature)| *signature);
+                        write_part(part, self.model.third, signature, w);
                     }
                 }
             }
@@ -153,7 +154,7 @@ impl<'r, 'm> Turn<'r, 'm> {
                 w.field("name", &call.name);
                 w.field("args", &Args(&call.arguments));
             });
-            match call.signature.as_ref().filter(|signature| ours && !signature.is_empty()) {
+            match call.signature.as_ref().filter(|signature| ours && thinking::is_signature(signature)) {
                 Some(signature) => w.field("thoughtSignature", signature),
                 None if is_first && self.model.third => w.field("thoughtSignature", thinking::NO_SIGNATURE),
                 None => {}
@@ -183,7 +184,7 @@ fn signed<'p, 'a: 'p>(parts: impl Iterator<Item = &'p Part<'a>> + Clone) -> Vec<
 fn is_said(part: &Part<'_>, ours: bool) -> bool {
     match part {
         Part::Text(Text { text, .. }) | Part::Refusal(text) => !text.is_blank(),
-        Part::Thinking { signature, .. } => ours && signature.as_ref().is_some_and(|signature| !signature.is_empty()),
+        Part::Thinking { signature, .. } => ours && signature.as_ref().is_some_and(thinking::is_signature),
         Part::RedactedThinking(_) => false,
         _ => true,
     }
@@ -206,7 +207,9 @@ fn text_of<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Str<'a>> {
 
 fn media_of<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Media<'a>> {
     match part {
-        Part::Image(media) | Part::Audio(media) | Part::Document { media, .. } => Some(media),
+        Part::Image { media, .. } | Part::Audio(media) | Part::Video(media) | Part::Document { media, .. } => {
+            Some(media)
+        }
         _ => None,
     }
 }
@@ -215,7 +218,7 @@ fn is_file(part: &Part<'_>) -> bool {
     media_of(part).is_some()
 }
 
-fn write_part(part: &Part<'_>, signature: Option<&Str<'_>>, w: &mut Writer<'_>) {
+fn write_part(part: &Part<'_>, third: bool, signature: Option<&Str<'_>>, w: &mut Writer<'_>) {
     match part {
         Part::Text(Text { text, .. }) | Part::Refusal(text) => w.object(|w| {
             w.field("text", text);
@@ -228,9 +231,14 @@ fn write_part(part: &Part<'_>, signature: Option<&Str<'_>>, w: &mut Writer<'_>) 
             }
             w.field_some("thoughtSignature", signature);
         }),
-        Part::Image(media) => media::write(media, "image/jpeg", signature, w),
+        Part::Image { media, detail } => {
+            let level = detail.as_ref().filter(|_| third).and_then(|detail| media::level(&detail.decode()));
+            media::write_image(media, level, signature, w);
+        }
         Part::Document { media, .. } => media::write(media, "application/pdf", signature, w),
         Part::Audio(media) => media::write(media, "audio/mp3", signature, w),
-        Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {}
+        Part::Video(media) => media::write(media, "video/mp4", signature, w),
+        Part::File(_) | Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult { .. } | Part::Citation(_) => {
+        }
     }
 }

@@ -8,16 +8,43 @@ use crate::json::{Str, Writer};
 /// Writes a part for `media`; `usual` is the media type of what has none. A remote file is Google's to fetch. `signature`: that
 /// of a file which the model has made itself.
 pub(super) fn write(media: &Media<'_>, usual: &str, signature: Option<&Str<'_>>, w: &mut Writer<'_>) {
+    w.object(|w| members(media, usual, signature, w));
+}
+
+/// Writes a part for an image, to be looked at as closely as `level` says.
+pub(super) fn write_image(
+    media: &Media<'_>,
+    level: Option<&'static str>,
+    signature: Option<&Str<'_>>,
+    w: &mut Writer<'_>,
+) {
     w.object(|w| {
-        match media {
-            Media::Url(uri) => w.name("fileData").object(|w| {
-                w.field("mimeType", guess(uri).unwrap_or(usual));
-                w.field("fileUri", uri);
-            }),
-            Media::Base64 { .. } => write_inline(media, w),
+        members(media, "image/jpeg", signature, w);
+        if let Some(level) = level {
+            w.name("mediaResolution").object(|w| w.field("level", level));
         }
-        w.field_some("thoughtSignature", &signature);
     });
+}
+
+fn members(media: &Media<'_>, usual: &str, signature: Option<&Str<'_>>, w: &mut Writer<'_>) {
+    match media {
+        Media::Url(uri) => w.name("fileData").object(|w| {
+            w.field("mimeType", guess(uri).unwrap_or(usual));
+            w.field("fileUri", uri);
+        }),
+        Media::Base64 { .. } => write_inline(media, w),
+    }
+    w.field_some("thoughtSignature", &signature);
+}
+
+/// How closely an image is to be looked at, in Google's words: of single parts since the third generation.
+/// <https://ai.google.dev/gemini-api/docs/media-resolution>
+pub(super) fn level(detail: &str) -> Option<&'static str> {
+    match detail {
+        "low" => Some("MEDIA_RESOLUTION_LOW"),
+        "high" => Some("MEDIA_RESOLUTION_HIGH"),
+        _ => None,
+    }
 }
 
 /// Writes the member `inlineData`.
@@ -80,7 +107,7 @@ fn guess(uri: &Str<'_>) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::write;
+    use super::{level, write, write_image};
     use crate::chat::Media;
     use crate::json::{Str, Writer};
 
@@ -103,5 +130,13 @@ mod tests {
             write(&media, "usual/one", None, &mut Writer::new(&mut out));
             assert_eq!(out, expected);
         }
+        for (detail, expected) in
+            [("low", Some("MEDIA_RESOLUTION_LOW")), ("high", Some("MEDIA_RESOLUTION_HIGH")), ("x", None)]
+        {
+            assert_eq!(level(detail), expected);
+        }
+        let mut out = String::new();
+        write_image(&data("image/png"), level("low"), None, &mut Writer::new(&mut out));
+        assert!(out.ends_with(r#","mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}}"#), "{out}");
     }
 }

@@ -20,6 +20,7 @@ mod thinking;
 mod tools;
 
 pub(super) use self::embeddings::OnVertex;
+use super::others::refuse_files;
 use super::pieces::segment;
 use super::{Dropped, Embedder, Failure, Kind, Speech, StreamDecoder, Target, Translator};
 use crate::chat::{Answer, Request};
@@ -78,6 +79,7 @@ pub(super) static VERTEX: Language = Language { ids: false, service_tiers: false
 
 impl Translator for Language {
     fn request(&self, request: &Request<'_>, target: &Target<'_>, out: &mut String) -> Result<Dropped, Error> {
+        refuse_files(&request.messages)?;
         Ok(request::write(request, target.model, self, out))
     }
 

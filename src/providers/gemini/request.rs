@@ -3,14 +3,14 @@
 //! <https://ai.google.dev/api/generate-content#request-body>
 
 use super::super::Dropped;
-use super::super::others::{drop_cited, drop_description};
+use super::super::others::{drop_cited, drop_description, drop_detail};
 use super::Language;
 use super::modalities::Modalities;
 use super::models::{self, Model};
 use super::parts::Raw;
 use super::schema::Schema;
-use super::thinking::Plan;
-use super::{contents, tools};
+use super::thinking::{self, Plan};
+use super::{contents, media, tools};
 use crate::chat::{Format, Part, Request, Role, Text, ToolChoice};
 use crate::dialect::says_nothing;
 use crate::json::{Str, Value, Writer};
@@ -33,6 +33,10 @@ pub(super) fn write(request: &Request<'_>, model: &str, language: &Language, out
     let service_tier = service_tier(request.service_tier.as_ref(), language, &mut dropped);
     if request.user.is_some() {
         dropped.push("user".to_owned());
+    }
+    drop_detail(request, |detail| model.third && media::level(detail).is_some(), &mut dropped);
+    if thinking::has_strange_signature(&request.messages) {
+        dropped.push("messages[].reasoning_details".to_owned());
     }
     if has_cache_markers(request) {
         // Prefixes are cached without being told to: https://ai.google.dev/gemini-api/docs/caching

@@ -4,8 +4,8 @@
 
 use super::super::Dropped;
 use super::models::{Model, Thinking};
-use crate::chat::{Message, Reasoning};
-use crate::json::Writer;
+use crate::chat::{Message, Part, Reasoning};
+use crate::json::{Str, Writer};
 
 /// By what name these thoughts are known: OpenRouter's.
 pub(super) const FORMAT: &str = "google-gemini-v1";
@@ -18,6 +18,26 @@ pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// Whether the thoughts in `message` may be Gemini's.
 pub(super) fn are_ours(message: &Message<'_>) -> bool {
     message.thoughts_by.as_ref().is_none_or(|by| by.is_empty() || *by == FORMAT)
+}
+
+/// Whether it can be a signature at all: "thoughtSignature: A base64-encoded string"
+/// (<https://ai.google.dev/api/caching#Part>). What is none makes the request no JSON of Google's.
+pub(super) fn is_signature(text: &Str<'_>) -> bool {
+    let text = text.decode();
+    let letters = text.trim_end_matches('=');
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+    !letters.is_empty() && letters.len() % 4 != 1 && text.len() - letters.len() <= 2 && letters.bytes().all(is_letter)
+}
+
+/// Whether there is one that is none among those that may be Gemini's.
+pub(super) fn has_strange_signature(messages: &[Message<'_>]) -> bool {
+    let parts = messages.iter().filter(|message| are_ours(message)).flat_map(|message| &message.parts);
+    let mut signatures = parts.filter_map(|part| match part {
+        Part::Thinking { signature, .. } => signature.as_ref(),
+        Part::ToolCall(call) => call.signature.as_ref(),
+        _ => None,
+    });
+    signatures.any(|signature| !signature.is_empty() && !is_signature(signature))
 }
 
 /// `generationConfig.thinkingConfig`

@@ -3,6 +3,7 @@
 //! <https://docs.ollama.com/api/chat>: `content` is one text, and `images` stand beside it, so that texts are joined, line by
 //! line, and the order of texts and images is lost.
 
+use super::super::others::{refuse_files, refuse_videos};
 use super::super::pieces::Input;
 use crate::chat::{Media, Message, Part, Role, ToolCall};
 use crate::error::Error;
@@ -13,6 +14,8 @@ use crate::json::{Str, Writer};
 /// # Errors
 /// It cannot: the first part that is in the way.
 pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
+    refuse_files(messages)?;
+    refuse_videos(messages, "Ollama's")?;
     messages.iter().flat_map(|message| &message.parts).try_for_each(|part| match part {
         Part::ToolResult { parts, .. } => parts.iter().try_for_each(check_part),
         part => check_part(part),
@@ -22,7 +25,7 @@ pub(super) fn check(messages: &[Message<'_>]) -> Result<(), Error> {
 fn check_part(part: &Part<'_>) -> Result<(), Error> {
     let refuse = |message: &str| Err(Error::bad_request(message, "messages"));
     match part {
-        Part::Image(Media::Url(_)) => {
+        Part::Image { media: Media::Url(_), .. } => {
             refuse("Ollama takes images in the request only, and the gateway does not fetch them: send a data URL")
         }
         Part::Document { media, .. } if image(media).is_none() => {
@@ -96,7 +99,7 @@ fn write_content(parts: &[Part<'_>], w: &mut Writer<'_>) {
         }
     }
     let images = parts.iter().filter_map(|part| match part {
-        Part::Image(media) | Part::Document { media, .. } => image(media),
+        Part::Image { media, .. } | Part::Document { media, .. } => image(media),
         _ => None,
     });
     if images.clone().next().is_some() {

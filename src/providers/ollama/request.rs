@@ -2,7 +2,9 @@
 //!
 //! <https://docs.ollama.com/api/chat>; `options`: <https://docs.ollama.com/modelfile#valid-parameters-and-values>
 
-use super::super::others::{drop_cited, drop_description, drop_failures, drop_hints, drop_search, drop_tools};
+use super::super::others::{
+    drop_cited, drop_description, drop_detail, drop_failures, drop_hints, drop_search, drop_tools,
+};
 use super::super::{Dropped, Target};
 use super::{messages, thinking};
 use crate::chat::{Format, Request, Tool, ToolChoice};
@@ -21,6 +23,7 @@ pub(super) fn write(request: &Request<'_>, target: &Target<'_>, out: &mut String
     drop_hints(request, &mut dropped);
     drop_failures(request, &mut dropped);
     drop_cited(request, &mut dropped);
+    drop_detail(request, |_| false, &mut dropped);
     drop_search(request, &mut dropped);
     drop_tools(request, |_| false, &mut dropped);
     drop_description(request, &mut dropped);

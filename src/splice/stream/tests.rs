@@ -62,8 +62,30 @@ fn names_of_members_may_be_escaped() {
 #[test]
 fn thoughts_of_the_content_go_where_a_null_stands() {
     let sent = r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":"hm"}],"reasoning_content":null},"finish_reason":"stop"}]}"#;
-    let got = r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"},"finish_reason":"stop"}]}"#;
+    let got = r#"{"choices":[{"delta":{"content":null,"reasoning_details":[{"type":"reasoning.text","text":"hm","format":"mistral-v1","index":0}],"reasoning_content":"hm"},"finish_reason":"stop"}]}"#;
     check(&format!("data: {sent}\n\n{DONE}"), true, &format!("data: {got}\n\n{DONE}"), Ok(()));
+}
+
+#[test]
+fn thoughts_of_the_content_are_numbered() {
+    let (mut sent, mut got) = (String::new(), String::new());
+    for (number, piece) in
+        [(0, ""), (0, r#","signature":"s","closed":true"#), (1, ""), (1, r#","closed":false"#), (9, "text"), (2, "")]
+    {
+        let event = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{delta}}}}}]}}\n\n");
+        if piece == "text" {
+            sent += &event(r#""content":"a""#);
+            got += &event(r#""content":"a""#);
+            continue;
+        }
+        sent +=
+            &event(&format!(r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":"t"}}]{piece}}}]"#));
+        let signature = if piece.contains("signature") { r#""signature":"s","# } else { "" };
+        got += &event(&format!(
+            r#""content":null,"reasoning_content":"t","reasoning_details":[{{"type":"reasoning.text","text":"t",{signature}"format":"mistral-v1","index":{number}}}]"#
+        ));
+    }
+    check(&[&sent, END, DONE].concat(), true, &[&got, &asked(END), DONE].concat(), Ok(()));
 }
 
 #[test]

@@ -26,8 +26,11 @@ fn show(part: &Part<'_>) -> String {
     match part {
         Part::Text(Text { text, cache: None }) => text.escaped().to_owned(),
         Part::Text(Text { text, cache }) => format!("{}@{}", text.escaped(), raw(*cache)),
-        Part::Image(media) => format!("image {}", show_media(media)),
+        Part::Image { media, detail: None } => format!("image {}", show_media(media)),
+        Part::Image { media, detail: Some(word) } => format!("image {} {}", word.escaped(), show_media(media)),
         Part::Audio(media) => format!("audio {}", show_media(media)),
+        Part::Video(media) => format!("video {}", show_media(media)),
+        Part::File(id) => format!("file {}", id.escaped()),
         Part::Document { media, name, cited } => {
             let cited = if *cited { "*" } else { "" };
             format!("document{cited} {} {}", name.as_ref().map_or("", Str::escaped), show_media(media))
@@ -107,9 +110,8 @@ fn parts_of_every_type_are_read() {
            {"type":"file","file":{"file_data":"data:application/pdf;base64,JVBE","filename":"a.pdf"},
            "cache_control":{"type":"ephemeral"}}]}"#,
         &[
-            "User: image <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
+            "User: image low <https://a/b.png>; image image/png:iVBO; audio audio/wav:AAAA; document a.pdf \
              application/pdf:JVBE",
-            "other: messages[].content[].image_url.detail",
             "other: messages[].content[].cache_control",
         ],
     );
@@ -177,6 +179,29 @@ fn images_that_the_model_made_come_back() {
             "other: messages[].images",
         ],
     );
+}
+
+#[test]
+fn what_only_mistral_has_is_read() {
+    check_messages(
+        r#"{"role":"user","content":[{"type":"document_url","document_url":"https://a","document_name":"b"},
+             {"type":"file","file_id":"c"},{"type":"file","file":{"file_id":"d"}},{"type":"video_url","video_url":{"url":"https://e"}}]},
+           {"role":"assistant","prefix":false,"content":[{"type":"thinking","closed":true,"thinking":[{"type":"text","text":"c"},
+             {"type":"reference","reference_ids":[1]},{"type":"text","text":"d"}],"signature":"s"},{"type":"text","text":"e"}]},
+           {"role":"assistant","prefix":true,"content":[{"type":"thinking","thinking":"f","signature":"t"}]}"#,
+        &[
+            "User: document b <https://a>; file c; file d; video <https://e>",
+            "Assistant: thought cd|s; e",
+            "Assistant: thought f|t",
+            "other: messages[].prefix",
+        ],
+    );
+    let body = r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":[]}]},
+        {"role":"assistant","content":[{"type":"thinking","thinking":"a"}]}]}"#;
+    read(body, |request| {
+        let whose = request.unwrap().messages.into_iter().map(|message| message.thoughts_by);
+        assert_eq!(whose.collect::<Vec<_>>(), [Some(Str::plain("mistral-v1")), None]);
+    });
 }
 
 #[test]
@@ -494,10 +519,10 @@ fn mistakes_are_named_as_openai_names_them() {
         check_mistake(&format!(r#"{{"{member}":{value}}}"#), &format!("{member}{param}"), code, message);
     }
     check_part(
-        r#"{"type":"video_url"}"#,
+        r#"{"type":"hologram"}"#,
         ".type",
         "invalid_value",
-        "Invalid value: 'video_url'. Supported values are: 'text', 'image_url', 'input_audio', 'file', 'refusal', 'document_url'.",
+        "Invalid value: 'hologram'. Supported values are: 'text', 'image_url', 'video_url', 'input_audio', 'file', 'refusal', 'document_url', 'thinking'.",
     );
     check_part(
         r#"{"type":"image_url","image_url":1}"#,
@@ -510,11 +535,5 @@ fn mistakes_are_named_as_openai_names_them() {
         ".image_url.url",
         "invalid_value",
         "Invalid 'messages[1].content[1].image_url.url': expected a base64-encoded data URL with a media type (e.g. 'data:image/png;base64,...').",
-    );
-    check_part(
-        r#"{"type":"file","file":{"file_id":"f-1"}}"#,
-        ".file.file_id",
-        "invalid_value",
-        "Invalid 'messages[1].content[1].file.file_id': files uploaded beforehand cannot be used with this model; send file_data.",
     );
 }

@@ -155,7 +155,7 @@ fn turns_alternate_and_nothing_is_blank() {
 
 #[test]
 fn results_of_tools_stand_together_and_first() {
-    let image = Part::Image(Media::Url(Str::plain("https://h/i.png")));
+    let image = Part::image(Media::Url(Str::plain("https://h/i.png")));
     says(
         vec![
             user("q"),
@@ -213,8 +213,8 @@ fn media() {
         vec![message(
             Role::User,
             [
-                Part::Image(base64("image/jpg", "/9j/4AAQ")),
-                Part::Image(base64("image/webp", "AAAA")),
+                Part::image(base64("image/jpg", "/9j/4AAQ")),
+                Part::image(base64("image/webp", "AAAA")),
                 document(base64("application/pdf", "JVBERi0="), Some("a.pdf")),
                 document(base64("text/markdown", "w6k=\n"), None),
                 document(base64("image/png", "iVBORw0KGgo="), Some("i")),

@@ -106,11 +106,11 @@ fn images_are_said_to_users_only() {
     let block = |url: &str| json!({"type":"image_url","image_url":{"url":url}});
     says(
         "command-a-vision-07-2025",
-        vec![message(Role::User, [Part::Image(image("image/png")), Part::Image(url()), document(image("image/jpeg"))])],
+        vec![message(Role::User, [Part::image(image("image/png")), Part::image(url()), document(image("image/jpeg"))])],
         json!([{"role":"user","content":[
             block("data:image/png;base64,AAAA"), block("https://example.com/a"), block("data:image/jpeg;base64,AAAA")]}]),
     );
-    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())], is_error: false };
+    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::image(url())], is_error: false };
     for part in [document(url()), document(image("text/plain")), Part::Audio(image("audio/wav")), nested] {
         let request = Request { messages: vec![message(Role::User, [part])], ..Request::default() };
         assert_eq!(write("m", &request).unwrap_err().cause, Cause::BadRequest);
@@ -155,13 +155,20 @@ fn sampling_stays_within_bounds() {
 #[test]
 fn thinking_has_a_budget() {
     let effort = |word| Reasoning::Effort(Str::plain(word));
-    for (reasoning, budget) in [(effort("minimal"), 128), (effort("max"), 16_384), (Reasoning::Budget(7), 7)] {
-        let thinking = json!({"type":"enabled","token_budget":budget});
-        check(Request { reasoning: Some(reasoning), ..Request::default() }, json!({"thinking": thinking}), &[]);
+    let thinks = |reasoning: &Reasoning<'static>, expected: serde_json::Value, named: &[&str]| {
+        let request = || Request { reasoning: Some(reasoning.clone()), ..Request::default() };
+        for model in ["command-a-reasoning-08-2025", "command-next"] {
+            let (body, dropped) = write(model, &request()).unwrap();
+            assert_eq!((&body["thinking"], dropped), (&expected, Dropped::new()));
+        }
+        check(request(), json!({}), named);
+    };
+    for (reasoning, budget) in [(effort("minimal"), 128), (effort("max"), 16_384)] {
+        thinks(&reasoning, json!({"type":"enabled","token_budget":budget}), &["reasoning_effort"]);
     }
+    thinks(&Reasoning::Budget(7), json!({"type":"enabled","token_budget":7}), &["thinking"]);
     for reasoning in [effort("none"), Reasoning::Budget(0)] {
-        let expected = json!({"thinking":{"type":"disabled"}});
-        check(Request { reasoning: Some(reasoning), ..Request::default() }, expected, &[]);
+        thinks(&reasoning, json!({"type":"disabled"}), &[]);
     }
     check(Request { reasoning: Some(effort("odd")), ..Request::default() }, json!({}), &["reasoning_effort"]);
 }

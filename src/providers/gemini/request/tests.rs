@@ -54,7 +54,7 @@ fn thought<'a>(words: &'a str, signature: &'a str) -> Part<'a> {
 }
 
 fn image() -> Part<'static> {
-    Part::Image(Media::Base64 { media_type: Str::plain("image/png"), data: Str::plain("aQ==") })
+    Part::image(Media::Base64 { media_type: Str::plain("image/png"), data: Str::plain("aQ==") })
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn results_stand_together_first_and_know_their_function() {
     let messages = || {
         vec![
             message(User, [text("q")]),
-            message(Assistant, [call("i", "f", Some("s")), call("j", "g", None)]),
+            message(Assistant, [call("i", "f", Some("c2ln")), call("j", "g", None)]),
             message(User, [result("i", [text("1"), image()])]),
             message(User, [text("and")]),
             message(User, [result("j", [text("{\"a\":2}")])]),
@@ -96,7 +96,7 @@ fn results_stand_together_first_and_know_their_function() {
         json!([
             {"role": "user", "parts": [{"text": "q"}]},
             {"role": "model", "parts": [
-                {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s"}, {"functionCall": {"name": "g", "args": {}}}]},
+                {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}, {"functionCall": {"name": "g", "args": {}}}]},
             {"role": "user", "parts": [
                 {"functionResponse": {"name": "f", "response": {"result": "1"}}},
                 {"functionResponse": {"name": "g", "response": {"a": 2}}},
@@ -110,7 +110,7 @@ fn results_stand_together_first_and_know_their_function() {
         json!([
             {"role": "user", "parts": [{"text": "q"}]},
             {"role": "model", "parts": [
-                {"functionCall": {"id": "i", "name": "f", "args": {}}, "thoughtSignature": "s"},
+                {"functionCall": {"id": "i", "name": "f", "args": {}}, "thoughtSignature": "c2ln"},
                 {"functionCall": {"id": "j", "name": "g", "args": {}}}]},
             {"role": "user", "parts": [
                 {"functionResponse": {"id": "i", "name": "f", "response": {"result": "1"}, "parts": [file]}},
@@ -128,7 +128,7 @@ fn results_stand_together_first_and_know_their_function() {
 
 #[test]
 fn signatures_stand_where_they_stood() {
-    let parts = || vec![thought("hm", "t"), thought("", "s"), text("a"), call("i", "f", Some("c"))];
+    let parts = || vec![thought("hm", "dGhv"), thought("", "c2ln"), text("a"), call("i", "f", Some("Y2Fs"))];
     let says = |thoughts_by: Option<&'static str>, model: &str, expected: serde_json::Value| {
         let spoken = Message { role: Role::Assistant, parts: parts(), thoughts_by: thoughts_by.map(Str::plain) };
         let messages = vec![message(Role::User, [text("q")]), spoken];
@@ -141,9 +141,9 @@ fn signatures_stand_where_they_stood() {
     };
     let call = json!({"name": "f", "args": {}});
     let ours = json!([
-        {"text": "hm", "thought": true, "thoughtSignature": "t"},
-        {"text": "a", "thoughtSignature": "s"},
-        {"functionCall": call, "thoughtSignature": "c"},
+        {"text": "hm", "thought": true, "thoughtSignature": "dGhv"},
+        {"text": "a", "thoughtSignature": "c2ln"},
+        {"functionCall": call, "thoughtSignature": "Y2Fs"},
     ]);
     says(Some("google-gemini-v1"), THIRD, ours.clone());
     says(None, FLASH, ours);
@@ -153,14 +153,36 @@ fn signatures_stand_where_they_stood() {
 }
 
 #[test]
+fn what_can_be_no_signature_is_left_out_and_named() {
+    let spoken = |by: Option<&'static str>| Message {
+        thoughts_by: by.map(Str::plain),
+        ..message(Role::Assistant, [thought("hm", "not base64"), text("a"), call("i", "f", Some("?"))])
+    };
+    for (by, named) in [(None, &["messages[].reasoning_details"][..]), (Some("anthropic-claude-v1"), &[])] {
+        let messages = vec![message(Role::User, [text("q")]), spoken(by)];
+        let mut out = String::new();
+        let request = Request { messages, ..Request::default() };
+        let dropped = VERTEX.request(&request, &Target::new(FLASH), &mut out).unwrap();
+        assert_eq!(dropped, named);
+        let body: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(body["contents"][1]["parts"], json!([{"text": "a"}, {"functionCall": {"name": "f", "args": {}}}]));
+    }
+    for (signature, expected) in
+        [("c2ln", true), ("c2k=", true), ("YQ==", true), ("_-", true), ("a", false), ("a===", false)]
+    {
+        assert_eq!(crate::providers::gemini::thinking::is_signature(&Str::plain(signature)), expected, "{signature}");
+    }
+}
+
+#[test]
 fn a_signature_without_a_text_has_an_empty_one() {
-    let spoken = message(Role::Assistant, [thought("", "s"), call("i", "f", None)]);
+    let spoken = message(Role::Assistant, [thought("", "c2ln"), call("i", "f", None)]);
     says(
         &VERTEX,
         FLASH,
         vec![message(Role::User, [text("q")]), spoken],
         json!([{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": [
-            {"text": "", "thoughtSignature": "s"}, {"functionCall": {"name": "f", "args": {}}}]}]),
+            {"text": "", "thoughtSignature": "c2ln"}, {"functionCall": {"name": "f", "args": {}}}]}]),
     );
 }
 

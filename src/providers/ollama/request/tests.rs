@@ -61,7 +61,7 @@ fn results_of_tools_are_messages_with_the_names_of_the_tools() {
                 Role::User,
                 [
                     text("and"),
-                    result("a", vec![text("one"), Part::Image(image("image/png"))]),
+                    result("a", vec![text("one"), Part::image(image("image/png"))]),
                     result("z", vec![]),
                     text("more"),
                 ],
@@ -100,13 +100,13 @@ fn thoughts_go_back_without_signatures() {
 fn images_are_base64_or_refused() {
     let document = |media| Part::Document { media, name: None, cited: false };
     says(
-        vec![message(Role::User, [Part::Image(image("image/png")), document(image("image/jpeg"))])],
+        vec![message(Role::User, [Part::image(image("image/png")), document(image("image/jpeg"))])],
         json!([{"role":"user","content":"","images":["AAAA","AAAA"]}]),
     );
     let url = || Media::Url(Str::plain("https://example.com"));
-    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::Image(url())], is_error: false };
+    let nested = Part::ToolResult { id: Str::EMPTY, parts: vec![Part::image(url())], is_error: false };
     for part in
-        [Part::Image(url()), document(url()), document(image("text/plain")), Part::Audio(image("audio/wav")), nested]
+        [Part::image(url()), document(url()), document(image("text/plain")), Part::Audio(image("audio/wav")), nested]
     {
         let request = Request { messages: vec![message(Role::User, [part])], ..Request::default() };
         assert_eq!(write("m", &request).unwrap_err().cause, Cause::BadRequest);
