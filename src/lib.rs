@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod names;
 pub mod price;
 pub mod providers;
+pub mod redact;
 pub mod route;
 #[cfg(target_os = "wasi")]
 mod shell;

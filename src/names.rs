@@ -12,6 +12,14 @@ pub const SEEN: &str = "seen";
 pub const SILENT: &str = "silent";
 /// In [`OUTCOME`]: the attempt is over, and its target was told well or failed.
 pub const OVER: &str = "over";
+/// The property that is the request's body, where it is logged as a whole.
+pub const PAYLOAD_REQUEST: &str = "gateway.payload_request";
+/// The same of the answer's.
+pub const PAYLOAD_ANSWER: &str = "gateway.payload_answer";
+/// The property that is the label with this name.
+pub fn label(name: &str) -> String {
+    format!("gateway.label.{name}")
+}
 /// What Envoy puts before a property's name in filter state.
 pub const STATE_PREFIX: &str = "wasm.";
 

@@ -6,6 +6,8 @@
 mod embeddings;
 #[path = "exchange/native.rs"]
 mod native;
+#[path = "exchange/observe.rs"]
+mod observe;
 #[path = "exchange/page.rs"]
 mod page;
 #[path = "exchange/properties.rs"]

@@ -203,7 +203,7 @@ fn a_picture_of_some_time() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         // Mostly those that are answered; what fails comes in spells.
         let minute = since.elapsed().as_secs() / 60;
-        let most = if minute % 7 == 5 { all.len() } else { 12 };
+        let most = if minute % 7 == 5 { all.len() } else { 8 };
         send(&runtime, &gateway, &all[(random >> 33) as usize % most]);
         let pause = 120 + 90 * (minute % 5) + (random >> 40) % 200;
         std::thread::park_timeout(Duration::from_millis(pause));

@@ -26,6 +26,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/tokens/",
         &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route", "price"],
     ),
+    (
+        "src/redact.rs",
+        &["frame", "dialect", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
+    ),
     ("src/embedding.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     (
         "src/live/",

@@ -9,13 +9,17 @@ use super::base_url::BaseUrl;
 use super::api_keys::ApiKey;
 use super::file::{File, ProviderFile, Timeouts};
 use super::keys::Keys;
+use super::labels::Labels;
 use super::limits::Limit;
+use super::log::Sink;
 use super::models::{MAX_ATTEMPTS, Model, Models};
 use super::page::Page;
+use super::payloads::Payloads;
 use super::rules::{Mirror, Rule, Way};
 use super::secret::SecretRef;
 use super::shared::RateLimitService;
 use super::suggest::unknown;
+use super::tracing::Tracing;
 use super::units::{Bytes, Duration};
 use crate::price::{Price, UnknownPrice};
 use crate::providers::{self, Kind, Settings};
@@ -30,7 +34,13 @@ pub struct Config {
     /// Worker threads of Envoy; `None` for one per core.
     pub workers: Option<u32>,
     /// Where the access log goes.
-    pub log: Log,
+    pub log: Vec<Sink>,
+    /// Which labels clients may give their requests.
+    pub labels: Labels,
+    /// Traces of requests.
+    pub tracing: Option<Tracing>,
+    /// Which requests and answers are logged as a whole.
+    pub payloads: Option<Payloads>,
     /// Whether metrics are counted.
     pub metrics: bool,
     /// Largest request body, in bytes.
@@ -59,17 +69,6 @@ pub struct Config {
     pub debug: bool,
     /// The page for operators, if there is to be one.
     pub page: Option<Page>,
-}
-
-/// Where the access log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Log {
-    /// To standard output.
-    Stdout,
-    /// Nowhere.
-    Off,
-    /// To the file with this path.
-    Path(String),
 }
 
 /// Where requests can go.
@@ -162,20 +161,15 @@ impl Check<'_> {
         if body_limit > MAX_BODY_LIMIT || body_limit == Bytes(0) {
             self.mistake("body_limit", format!("expected between `1B` and `{MAX_BODY_LIMIT}`"));
         }
-        let log = match file.log.as_deref() {
-            None | Some("stdout") => Log::Stdout,
-            Some("off") => Log::Off,
-            Some(path) => Log::Path(path.to_owned()),
-        };
-        if log == Log::Path(String::new()) {
-            self.mistake("log", "expected `stdout`, `off`, or a path");
-        }
         self.timeout("timeouts.connect", [file.timeouts.connect], DEFAULT_CONNECT);
         Config {
             listen,
             admin,
             workers: file.workers,
-            log,
+            log: self.sinks("log", file.log.as_ref()),
+            labels: self.labels(),
+            tracing: self.tracing(),
+            payloads: self.payloads(),
             metrics: file.metrics.unwrap_or(true),
             body_limit: body_limit.0,
             idle_timeout: self.timeout("timeouts.idle", [file.timeouts.idle], DEFAULT_IDLE),

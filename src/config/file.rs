@@ -8,12 +8,16 @@ use super::api_keys::ApiKeyFile;
 use super::auth::AuthFile;
 use super::certificate::TlsFile;
 use super::keys::KeyFile;
+use super::labels::LabelsFile;
 use super::limits::LimitFile;
+use super::log::LogFile;
 use super::page::PageFile;
+use super::payloads::PayloadsFile;
 use super::policy::Strategy;
 use super::roles::RoleFile;
 use super::secret::SecretRef;
 use super::shared::RateLimitServiceFile;
+use super::tracing::TracingFile;
 use super::units::{Bytes, Duration};
 use super::when::WhenFile;
 use crate::facts::Facts;
@@ -36,9 +40,18 @@ pub struct File {
     /// Worker threads of Envoy. Default: one per core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
-    /// Where the access log goes: `stdout`, `off`, or a path. Default `stdout`.
+    /// Where the access log goes. Default `stdout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<String>,
+    pub log: Option<LogFile>,
+    /// Labels that clients may give their requests, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsFile>,
+    /// Traces of requests. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<TracingFile>,
+    /// A log of requests and answers as a whole. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payloads: Option<PayloadsFile>,
     /// Whether the module counts requests, tokens and costs in Envoy's statistics. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<bool>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::AuthFile;
 use super::checked::Check;
+use super::labels::USER;
 use super::shared::{Shared, Slots};
 use super::units::Duration;
 use crate::chance::hash;
@@ -49,9 +50,10 @@ pub struct LimitFile {
     /// In place of `utc_offset`: by which clock a day or month begins, `Europe/Berlin`. Also a rule as POSIX has it for `TZ`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// What has an account of its own: `key`, `team`, `label:NAME`, `user` (the request's member), `model`, `provider`, `target`
-    /// (a provider's model); several together. Default: a key's own limits are for the key, a model's for the model, a
-    /// provider's for the provider, a role's for all who have it, those at the top for all together.
+    /// What has an account of its own: `key`, `team`, `label:NAME` (of the key), `client_label:NAME` (of the key, or else as the
+    /// client says), `user` (the request's member), `model`, `provider`, `target` (a provider's model); several together.
+    /// Default: a key's own limits are for the key, a model's for the model, a provider's for the provider, a role's for all who
+    /// have it, those at the top for all together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
     /// Only tells, in the header `x-gateway-limit`, and refuses nobody. Default false.
@@ -138,6 +140,8 @@ pub enum By {
     Team,
     /// One of its labels.
     Label(String),
+    /// A label that the client may give the request itself, where its key does not.
+    ClientLabel(String),
     /// The request's `user`.
     User,
     /// The model that is asked for.
@@ -157,6 +161,11 @@ const MOST_USD: u64 = 10_000_000;
 const MOST_WAIT: u64 = 300_000;
 
 impl Limit {
+    /// Whether it tells apart what clients make up.
+    pub fn is_by_clients(&self) -> bool {
+        self.by.iter().any(|by| matches!(by, By::User | By::ClientLabel(_)))
+    }
+
     /// Whether it is about where requests go, rather than whose they are.
     pub fn is_of_targets(&self) -> bool {
         matches!(self.of, Of::Provider(_)) || self.by.iter().any(|by| matches!(by, By::Provider | By::Target))
@@ -269,7 +278,8 @@ impl Check<'_> {
             _ => format!("{most} {}{over}", words.replace('_', " ")),
         };
         let named = |by: &By| matches!(by, By::Key | By::Team | By::Label(_));
-        let unbounded = by.contains(&By::User) || by.iter().any(named) && self.file.auth != AuthFile::default();
+        let made_up = |by: &By| matches!(by, By::User | By::ClientLabel(_));
+        let unbounded = by.iter().any(made_up) || by.iter().any(named) && self.file.auth != AuthFile::default();
         let mut limit = Limit {
             id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
@@ -315,11 +325,18 @@ impl Check<'_> {
             ("target", _) => By::Target,
             (_, Some(label)) if !label.is_empty() => By::Label(label.to_owned()),
             _ => {
-                self.mistake(
-                    format!("{path}.by[{index}]"),
-                    "expected `key`, `team`, `label:NAME`, `user`, `model`, `provider` or `target`",
-                );
-                return None;
+                let Some(label) = by.strip_prefix("client_label:") else {
+                    let expected = "expected `key`, `team`, `label:NAME`, `client_label:NAME`, `user`, `model`, `provider` or `target`";
+                    self.mistake(format!("{path}.by[{index}]"), expected);
+                    return None;
+                };
+                let labels = self.file.labels.clone().unwrap_or_default();
+                let named = labels.headers.iter().chain(&labels.metadata).any(|name| name == label);
+                if !(named || labels.user && label == USER) {
+                    let message = format!("clients may not say it: `labels: {{ headers: [{label}] }}` lets them");
+                    self.mistake(format!("{path}.by[{index}]"), message);
+                }
+                By::ClientLabel(label.to_owned())
             }
         })
     }

@@ -246,7 +246,7 @@ impl Check<'_> {
     }
 
     /// A share as a part of a million; all, if there is none.
-    fn parts(&mut self, path: &str, share: Option<&serde_json::Number>) -> u32 {
+    pub(super) fn parts(&mut self, path: &str, share: Option<&serde_json::Number>) -> u32 {
         let Some(share) = share else { return WHOLE };
         let percent = share.as_f64().filter(|percent| (0.0..=100.0).contains(percent));
         if percent.is_none() {

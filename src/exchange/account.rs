@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::fleet::{self, Fleet};
+use super::labels::Labels;
 use super::record::{self, Used};
 use super::step::{Host, Step};
 use crate::chat::Usage;
@@ -21,6 +22,7 @@ pub(super) struct Accounts {
     /// With limits of targets, for the first attempt.
     of_target: Option<Reservation>,
     user: Option<String>,
+    labels: Labels,
     estimate: Amounts,
     /// Configuration's name for the model.
     model: String,
@@ -42,7 +44,7 @@ impl Accounts {
         config: &Config,
         (found, past): (Found<'_>, bool),
         key: Option<&Key>,
-        document: &Document<'_>,
+        (document, labels): (&Document<'_>, &Labels),
         estimate: Option<Estimate>,
         is_behind: &dyn Fn(&str) -> bool,
         host: &dyn Host,
@@ -54,10 +56,11 @@ impl Accounts {
             Amounts { input: usage.input, output, usd: dearest(found, &usage, host.now()) }
         });
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
-        let who = Who { key, user: user.as_deref(), model: found.name, at: None };
+        let who = Who { key, user: user.as_deref(), labels: labels.all(), model: found.name, at: None };
         let reservation = limits::reserve(config.limits.iter(), who, estimate, past, is_behind, host.now(), host)?;
         let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
-        Ok(Self { reservation, of_target: None, user, estimate, model: found.name.to_owned(), learns, fleet })
+        let (labels, model) = (labels.clone(), found.name.to_owned());
+        Ok(Self { reservation, of_target: None, user, labels, estimate, model, learns, fleet })
     }
 
     /// Reserves it at the first of the plan's targets that has room, and leaves those out of the plan that have none.
@@ -109,7 +112,7 @@ impl Accounts {
     /// Who asks, where this target is asked.
     fn at<'a>(&'a self, key: Option<&'a Key>, hop: &'a Hop) -> Who<'a> {
         let at = At { provider: &hop.provider, target: &hop.target };
-        Who { key, user: self.user.as_deref(), model: &self.model, at: Some(at) }
+        Who { key, user: self.user.as_deref(), labels: self.labels.all(), model: &self.model, at: Some(at) }
     }
 
     /// Undoes all of it: the request is refused.
@@ -146,7 +149,7 @@ impl Accounts {
         if let Some(reservation) = self.of_target.take() {
             let attempts: Vec<Attempted<'_>> = request.attempts.iter().map(attempted).collect();
             let key = request.asked.key.as_deref();
-            let who = Who { key, user: self.user.as_deref(), model: &self.model, at: None };
+            let who = Who { key, user: self.user.as_deref(), labels: self.labels.all(), model: &self.model, at: None };
             reservation.settle_attempts(&config.limits, who, &attempts, host.now(), host);
         }
         if self.learns && used.output > 0 && !request.used.estimated {

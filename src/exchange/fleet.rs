@@ -42,7 +42,7 @@ impl Fleet {
     pub fn ask(&self, step: &mut Step) {
         for asked in &self.asked {
             if let Some([account, _]) = names::SHARED.get(asked.shared.slot) {
-                step.property(account, asked.account.as_str());
+                step.property(*account, asked.account.as_str());
             }
         }
     }
@@ -56,7 +56,7 @@ impl Fleet {
         for asked in &self.asked {
             if let (Some([_, name]), Some(hits)) = (names::SHARED.get(asked.shared.slot), asked.hits(used, &mut chance))
             {
-                step.property(name, hits.to_string());
+                step.property(*name, hits.to_string());
             }
         }
     }

@@ -5,10 +5,12 @@ use std::rc::Rc;
 use super::access::{admit, identify, permit};
 use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::labels::Labels;
 use super::ledger::Ledger;
 use super::log;
 use super::metrics::updates;
 use super::page;
+use super::payload::Payload;
 use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
@@ -45,6 +47,9 @@ pub struct Gateway {
     waiting: Option<Waiting>,
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
+    labels: Labels,
+    /// What is to be logged of the answer as a whole, if it is.
+    payload: Option<Box<Payload>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +105,9 @@ impl Machine for Gateway {
         let Phase::Body(operation) = core::mem::replace(&mut self.phase, Phase::Pass) else {
             return Step::go();
         };
-        self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error))
+        let mut step = self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error));
+        self.labels.tell(&mut step);
+        step
     }
 
     fn request_waits(&mut self, host: &dyn Host, body: &dyn Fn() -> Vec<u8>) -> Step {
@@ -110,7 +117,8 @@ impl Machine for Gateway {
             return Flow::Wait.into();
         }
         self.phase = Phase::Pass;
-        let step = self.plan(host, operation, &body()).unwrap_or_else(|error| self.refuse(&error));
+        let mut step = self.plan(host, operation, &body()).unwrap_or_else(|error| self.refuse(&error));
+        self.labels.tell(&mut step);
         if step.flow != Flow::Wait {
             self.waiting = None;
         }
@@ -158,6 +166,28 @@ impl Machine for Gateway {
         step
     }
 
+    fn wants_response(&self) -> Want {
+        match (self.phase == Phase::Sent, &self.payload, &self.config.tracing) {
+            (true, Some(_), _) => Want::Sight,
+            (true, None, Some(_)) => Want::End,
+            _ => Want::Nothing,
+        }
+    }
+
+    fn response_passes(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
+        if let Some(payload) = &mut self.payload {
+            payload.push(bytes);
+        }
+        let mut step = Step::go();
+        if end && self.config.tracing.is_some() {
+            // Envoy ends a span before it writes the log.
+            let asked = Asked { key: self.key.clone(), ..self.asked.as_deref().cloned().unwrap_or_default() };
+            let record = Record::new(&self.config, asked, self.ledger.read(self.id), None, host.now());
+            log::tell(&record, &mut step);
+        }
+        step
+    }
+
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
         let Some(mut asked) = self.asked.take() else { return step };
@@ -171,7 +201,10 @@ impl Machine for Gateway {
         if self.config.page.is_some() {
             traffic::add(&record, host);
         }
-        step.properties = log::properties(&record);
+        if let Some(payload) = self.payload.take() {
+            payload.end(&mut step);
+        }
+        log::tell(&record, &mut step);
         accounts.report(&record.used, host, &mut step);
         accounts.settle(&self.config, &record, host);
         step.metrics.extend(updates(&record));
@@ -182,8 +215,20 @@ impl Machine for Gateway {
 impl Gateway {
     /// A machine for one request.
     pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
-        let (accounts, phase) = (Accounts::default(), Phase::Pass);
-        Self { config, ledger, queue, key: None, id: 0, accounts, asked: None, phase, waiting: None, told: None }
+        Self {
+            config,
+            ledger,
+            queue,
+            key: None,
+            id: 0,
+            accounts: Accounts::default(),
+            asked: None,
+            phase: Phase::Pass,
+            waiting: None,
+            told: None,
+            labels: Labels::default(),
+            payload: None,
+        }
     }
 
     /// Tells the client, if it wants to know, what became of its request; `good`: it gets an answer.
@@ -267,9 +312,12 @@ impl Gateway {
         let asked = self.asked.get_or_insert_default();
         (asked.model, asked.stream) = (name.chars().take(MAX_TOLD).collect(), facts.stream);
         let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
+        self.labels = Labels::of(&config, key.as_deref(), host, &document);
         (asked.found, asked.made_up) = (Some(question.asked.name.to_owned()), !question.asked.star.is_empty());
-        let request = Request::new(host, &document, &question);
+        let request = Request::new(host, &document, &question, &self.labels);
         let choice = choose(&config, &question, &request);
+        let seed = question.seed;
+        let wanted = question.asked;
         let estimate = account::counts_tokens(&config.limits).then(|| request.estimate());
         let reserved = self.reserve(&config, choice.found, &document, estimate, host);
         let (found, mut accounts) = match reserved {
@@ -330,6 +378,12 @@ impl Gateway {
         step.property(names::PLAN, plan.encode());
         accounts.ask(&mut step);
         step.keep = without_overrides(&config, host);
+        if config.tracing.is_some() {
+            step.property(names::log::OPERATION, operation.name());
+            step.property(names::log::MODEL, name.as_bytes());
+        }
+        let sent = (body, facts.stream);
+        self.payload = Payload::begin(&config, (&name, wanted), key.as_deref(), sent, seed, &mut step).map(Box::new);
         self.told = told;
         (self.phase, self.id, self.accounts) = (Phase::Sent, id, accounts);
         Ok(step)
@@ -349,7 +403,8 @@ impl Gateway {
         }
         let key = self.key.as_deref();
         let reserve = |found, past| {
-            Accounts::reserve(config, (found, past), key, document, estimate, &|account| self.is_behind(account), host)
+            let is_behind = |account: &str| self.is_behind(account);
+            Accounts::reserve(config, (found, past), key, (document, &self.labels), estimate, &is_behind, host)
         };
         let refused = match reserve(found, false) {
             Ok(accounts) => return Ok((found, accounts)),
@@ -425,7 +480,11 @@ impl Gateway {
         if let Some(asked) = &mut self.asked {
             asked.refused.get_or_insert(Refusal { cause: error.cause, limit: None });
         }
-        refuse(error)
+        let mut step = refuse(error);
+        if self.config.tracing.is_some() {
+            step.property(names::log::ERROR, error.cause.name());
+        }
+        step
     }
 
     fn too_large(&self, bytes: u64) -> Error {
@@ -491,7 +550,8 @@ pub fn explain(config: &Config, key: Option<&Key>, host: &dyn Host, body: &[u8])
     let facts = Facts::of(operation, &document)?;
     let name = facts.model.decode();
     let question = question(config, key, host, operation, &facts, &name)?;
-    let request = Request::new(host, &document, &question);
+    let labels = Labels::of(config, key, host, &document);
+    let request = Request::new(host, &document, &question, &labels);
     let choice = choose(config, &question, &request);
     Ok(Explanation::of(&decide(config, question, choice, &request, host)))
 }

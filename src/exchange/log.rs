@@ -1,6 +1,7 @@
 //! A request's record as Envoy's access log has it: one property for each field.
 
 use super::record::{Attempted, Outcome, Record};
+use super::step::Step;
 use crate::chat::ServiceTier;
 use crate::names::log as name;
 use crate::price::pico_usd;
@@ -8,8 +9,15 @@ use crate::price::pico_usd;
 /// The longest text that a property is given, in bytes: clients make up names of models, and of parameters that are dropped.
 const MOST_BYTES: usize = 1024;
 
+/// Sets the properties of `record`.
+pub(super) fn tell(record: &Record, step: &mut Step) {
+    for (name, value) in properties(record) {
+        step.property(name, value);
+    }
+}
+
 /// The properties of `record`; one that says nothing is not there.
-pub(super) fn properties(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
+fn properties(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
     let Record { asked, attempts, used, outcome, cause, .. } = record;
     let mut fields = Fields(Vec::with_capacity(24));
     fields.text(name::OPERATION, asked.operation.map_or("", |operation| operation.name()));

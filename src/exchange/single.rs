@@ -143,7 +143,13 @@ impl Machine for Single {
     }
 
     fn response_body(&mut self, host: &dyn Host, bytes: &[u8], end: bool) -> Step {
-        let step = self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end));
+        let mut step = self.attempt.as_mut().map_or_else(Step::go, |attempt| attempt.response_body(host, bytes, end));
+        if self.gateway.wants_response() != Want::Nothing && step.flow != Flow::Hold {
+            // What the client gets is what the attempt made of it.
+            let seen = step.body.as_deref().map_or(bytes, str::as_bytes);
+            let told = self.gateway.response_passes(host, seen, end);
+            step.properties.extend(told.properties);
+        }
         self.tell(host, step)
     }
 

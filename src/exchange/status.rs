@@ -193,12 +193,12 @@ const MOST_TOLD: usize = 50;
 /// How many are looked at: each look costs a microsecond, which all of the worker's requests wait for.
 const MOST_LOOKED_AT: usize = 2000;
 
-/// The accounts that are fullest, and how many others there are, as far as they were looked at. What is by `user` has too many.
+/// The accounts that are fullest, and how many others there are, as far as they were looked at. What is by clients' own words has too many.
 fn fullest(config: &Config, host: &dyn Host, w: &mut Writer<'_>) {
     let mut known = BTreeSet::new();
     let mut accounts: Vec<Full<'_>> = Vec::new();
     let mut looks = MOST_LOOKED_AT;
-    for limit in config.limits.iter().filter(|limit| !limit.by.contains(&By::User)) {
+    for limit in config.limits.iter().filter(|limit| !limit.is_by_clients()) {
         let found: Vec<Full<'_>> = of_limit(config, limit, host).take(looks).collect();
         looks = looks.saturating_sub(found.len());
         accounts.extend(found.into_iter().filter(|full| known.insert((limit.id, full.account.subject))));
@@ -219,7 +219,8 @@ fn of_limit<'c>(config: &'c Config, limit: &'c Limit, host: &'c dyn Host) -> imp
         let models = models.take(if of_models { usize::MAX } else { 1 });
         models.flat_map(move |model| {
             places(config, limit).into_iter().filter_map(move |at| {
-                let account = limits::look(limit, Who { key: Some(key), user: None, model, at }, host.now(), host)?;
+                let account =
+                    limits::look(limit, Who { key: Some(key), model, at, ..Who::default() }, host.now(), host)?;
                 Some(Full { limit, key, model, at, account })
             })
         })
@@ -268,7 +269,7 @@ impl Full<'_> {
                 By::Label(name) => w.field("label", &key.labels.get(name).map(String::as_str)),
                 By::Provider => w.field("provider", &at.map(|at| at.provider)),
                 By::Target => w.field("target", &at.map(|at| at.target)),
-                By::Key | By::Model | By::User => {}
+                By::Key | By::Model | By::User | By::ClientLabel(_) => {}
             }
         }
         let usd = limit.amount == Amount::Usd;

@@ -3,6 +3,8 @@
 /// Names and values, in order.
 pub type Headers = Vec<(String, String)>;
 
+use std::borrow::Cow;
+
 use crate::metrics::Update;
 use crate::names;
 use crate::route::Shared;
@@ -11,7 +13,7 @@ use crate::route::Shared;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// Properties to set.
-    pub properties: Vec<(&'static str, Vec<u8>)>,
+    pub properties: Vec<(Cow<'static, str>, Vec<u8>)>,
     /// The headers to keep, of the request or the response, whichever is being handled; `None`: all.
     pub keep: Option<Headers>,
     /// Headers to set, or to remove where there is no value.
@@ -76,6 +78,10 @@ pub enum Want {
     Whole,
     /// Each piece as it comes.
     Pieces,
+    /// To see each piece go by: see [`Machine::response_passes`].
+    Sight,
+    /// The same of the end alone.
+    End,
 }
 
 /// One HTTP stream as a machine: a method for each thing that happens. What a machine does not care for passes.
@@ -122,6 +128,11 @@ pub trait Machine {
 
     /// What [`Self::wants_response`] asked for; `end` if it was the last.
     fn response_body(&mut self, _host: &dyn Host, _bytes: &[u8], _end: bool) -> Step {
+        Step::go()
+    }
+
+    /// What [`Self::wants_response`] asked to see goes on as it is, `end` if it was the last; of a step only the properties count.
+    fn response_passes(&mut self, _host: &dyn Host, _bytes: &[u8], _end: bool) -> Step {
         Step::go()
     }
 
@@ -234,8 +245,8 @@ impl Step {
     }
 
     /// Sets a property.
-    pub fn property(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
-        self.properties.push((name, value.into()));
+    pub fn property(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) {
+        self.properties.push((name.into(), value.into()));
     }
 }
 

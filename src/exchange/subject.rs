@@ -3,6 +3,7 @@
 use core::cell::OnceCell;
 use std::borrow::Cow;
 
+use super::labels::Labels;
 use super::step::Host;
 use super::sticky::sticky;
 use crate::config::{Model, Subject};
@@ -15,6 +16,7 @@ pub(super) struct Request<'r> {
     host: &'r dyn Host,
     document: &'r Document<'r>,
     question: &'r Question<'r>,
+    labels: &'r Labels,
     estimate: OnceCell<Estimate>,
 }
 
@@ -22,8 +24,8 @@ pub(super) struct Request<'r> {
 const MAX_SEVERAL: usize = 64;
 
 impl<'r> Request<'r> {
-    pub fn new(host: &'r dyn Host, document: &'r Document<'r>, question: &'r Question<'r>) -> Self {
-        Self { host, document, question, estimate: OnceCell::new() }
+    pub fn new(host: &'r dyn Host, document: &'r Document<'r>, question: &'r Question<'r>, labels: &'r Labels) -> Self {
+        Self { host, document, question, labels, estimate: OnceCell::new() }
     }
 
     /// Models count tokens each in their own way: the one that was asked for, here, whoever will answer.
@@ -68,7 +70,7 @@ impl Facts for Request<'_> {
             }
             Subject::Key => key.map_or(Fact::Absent, |key| text(&key.name)),
             Subject::Team => key.and_then(|key| key.team.as_deref()).map_or(Fact::Absent, text),
-            Subject::Label(name) => key.and_then(|key| key.labels.get(name)).map_or(Fact::Absent, |label| text(label)),
+            Subject::Label(name) => self.labels.get(name).map_or(Fact::Absent, text),
             Subject::PromptTokens => Fact::Number(self.estimated().input as f64),
             Subject::Stream => Fact::Bool(*stream),
             Subject::Tools => {

@@ -57,9 +57,9 @@ fn of_provider<'a>(config: &'a Config, provider: &str, host: &dyn Host) -> Vec<(
     looked.collect()
 }
 
-/// The key's accounts with a limit: one, or one for each model. What is by `user` has too many.
+/// The key's accounts with a limit: one, or one for each model. What is by clients' own words has too many.
 fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, w: &mut Writer<'_>) {
-    if limit.by.contains(&By::User) {
+    if limit.is_by_clients() {
         return;
     }
     let by_model = limit.by.contains(&By::Model);

@@ -14,6 +14,8 @@ pub struct Who<'a> {
     pub key: Option<&'a Key>,
     /// The request's `user`.
     pub user: Option<&'a str>,
+    /// The request's labels, those of its client too.
+    pub labels: &'a [(String, String)],
     /// Configuration's name for the model.
     pub model: &'a str,
     /// Where it is to go; `None`: wherever. Limits of targets are about the one, all others about the other.
@@ -143,8 +145,8 @@ impl Turn {
     }
 }
 
-/// How many records a limit has whose accounts are not those of configuration: clients make users up, tokens name any number of
-/// people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
+/// How many records a limit has whose accounts are not those of configuration: clients make users and labels up, tokens name
+/// any number of people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
 const RECORDS: u64 = 16_384;
 const PLACES: u64 = 8;
 
@@ -404,6 +406,7 @@ pub(super) fn value<'a>(by: &By, who: Who<'a>) -> Option<&'a str> {
         By::Key => who.key.map(|key| key.name.as_str()),
         By::Team => who.key.and_then(|key| key.team.as_deref()),
         By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
+        By::ClientLabel(name) => who.labels.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str()),
         By::User => who.user,
         By::Model => Some(who.model),
         By::Provider => who.at.map(|at| at.provider),

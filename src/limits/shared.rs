@@ -50,6 +50,7 @@ fn account(limit: &Limit, who: Who<'_>) -> String {
             By::Team => ("team", told(value)),
             By::Label(name) => (name.as_str(), told(value)),
             // Clients make users up, and may name people: the service keeps no names of theirs.
+            By::ClientLabel(name) => (name.as_str(), hashed(value)),
             By::User => ("user", hashed(value)),
             By::Model => ("model", told(value)),
             By::Provider => ("provider", told(value)),
@@ -99,7 +100,7 @@ mod tests {
         });
         let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
         let key = config.keys.iter().next().unwrap();
-        asked(config.limits.iter(), Who { key: Some(key), user, model: "gpt-4o" })
+        asked(config.limits.iter(), Who { key: Some(key), user, model: "gpt-4o", ..Who::default() })
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     tell(step.notices);
     metrics::change(&step.metrics);
     for (name, value) in step.properties {
-        check(name, hostcalls::set_property(vec![name], Some(&value)));
+        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
     }
     if let Flow::Reply(reply) = step.flow {
         return answer(reply);
@@ -56,7 +56,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
 /// The same at the end of all: what is said, counted, and there for the access log.
 pub(super) fn finish(step: Step) {
     for (name, value) in step.properties {
-        check(name, hostcalls::set_property(vec![name], Some(&value)));
+        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
     }
     metrics::change(&step.metrics);
     tell(step.notices);

@@ -44,6 +44,7 @@ impl<M: Machine + 'static> Stream<M> {
         let mut machine = self.machine.borrow_mut();
         let step = match machine.wants_request() {
             Want::Nothing => return Action::Continue,
+            Want::Sight | Want::End => return Action::Continue,
             Want::Whole | Want::Pieces if !end => machine.request_grows(size as u64),
             Want::Whole | Want::Pieces => {
                 let body = host::body(Half::Request, 0, size);
@@ -62,6 +63,12 @@ impl<M: Machine + 'static> Stream<M> {
         let wanted = machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
+            Want::End if !end => return Action::Continue,
+            Want::Sight | Want::End => {
+                let bytes = if wanted == Want::Sight { host::body(Half::Response, 0, size) } else { Vec::new() };
+                host::finish(machine.response_passes(&self.host(Half::Response), &bytes, end));
+                return Action::Continue;
+            }
             Want::Whole if !end => machine.response_grows(&self.host(Half::Response), size as u64),
             Want::Whole | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
@@ -112,6 +119,7 @@ impl<M: Machine + 'static> HttpContext for Stream<M> {
         match host::held(Half::Response) {
             Some(size) => self.response(size, true),
             None if self.machine.borrow().wants_response() == Want::Nothing => Action::Continue,
+            None if matches!(self.machine.borrow().wants_response(), Want::Sight | Want::End) => self.response(0, true),
             // Of a stream that went on piece by piece nothing is held, and nothing can be added to it.
             None => {
                 let step = self.machine.borrow_mut().response_body(&self.host(Half::Response), b"", true);

@@ -78,7 +78,7 @@ fn line(out: &mut dyn Write, number: usize) {
     writeln!(
         out,
         r#"{{"attempt_log":"{provider}:ok:{input}ms","attempts":"1","bytes_received":{input},"bytes_sent":{output},"cached_tokens":"{cached}","client":"10.0.0.{team}","cluster":"{provider}","cost_usd":"{cost}","details":"via_upstream","duration_ms":{output},"endpoint":"chat_completions","first_byte_ms":240,"first_token_ms":"230","flags":"-","input_tokens":"{input}","key":"key-{team}","labels":{{"app":"app-{team}"}},"method":"POST","model":"{model}","operation":"chat","outcome":"ok","output_tokens":"{output}","path":"/v1/chat/completions","provider":"{provider}","request_id":"00000000-0000-4000-8000-{number:012}","status":200,"stream":"true","target_model":"{model}","team":"team-{team}","time":"2026-11-{day:02}T{hour:02}:{minute:02}:{second:02}.596Z","upstream_attempts":1}}"#,
-        cached = if number % 3 == 0 { input / 2 } else { 0 },
+        cached = if number.is_multiple_of(3) { input / 2 } else { 0 },
         cost = model_gateway::price::pico_usd(cost),
     )
     .unwrap();

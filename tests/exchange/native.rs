@@ -81,6 +81,12 @@ impl Filters for Native {
                 let end = event != (Event::Body { end: false });
                 match machine.wants_response() {
                     Want::Nothing => return Action::Continue,
+                    Want::End if !end => return Action::Continue,
+                    Want::Sight | Want::End => {
+                        let step = machine.response_passes(&host, body, end);
+                        step.properties.iter().for_each(|(name, value)| state.set(name, value));
+                        return Action::Continue;
+                    }
                     Want::Whole if !end => (machine.response_grows(&host, body.len() as u64), Want::Whole),
                     wanted => (machine.response_body(&host, &body[*seen..], end), wanted),
                 }

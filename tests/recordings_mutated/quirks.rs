@@ -116,7 +116,7 @@ fn openai(events: &[Event]) -> Vec<(&'static str, Vec<Event>)> {
     all.push(("the end twice, and nothing after it", again));
     // Usage so far with every chunk: the last one counts.
     let mut usage =
-        parsed.iter().filter_map(|value| value.get("usage").filter(|usage| usage.is_object())).last().cloned();
+        parsed.iter().filter_map(|value| value.get("usage").filter(|usage| usage.is_object())).next_back().cloned();
     if let Some(usage) = usage.take() {
         let everywhere = changed(events, |value| {
             if value["choices"].as_array().is_some_and(|choices| !choices.is_empty()) {

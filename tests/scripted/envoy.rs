@@ -121,11 +121,21 @@ pub fn run_on(filters: &mut dyn Filters, script: &Script, records: &Records) -> 
         log: names::log::ALL
             .iter()
             .chain(names::SHARED.iter().flatten())
+            .chain(MORE)
             .map(|name| (*name, run.state.text(name)))
             .collect(),
         reports: run.state.reports,
     }
 }
+
+/// Of the properties for logs, those that go by configuration.
+const MORE: &[&str] = &[
+    names::PAYLOAD_REQUEST,
+    names::PAYLOAD_ANSWER,
+    "gateway.label.feature",
+    "gateway.label.app",
+    "gateway.label.user",
+];
 
 struct Run<'f> {
     filters: &'f mut dyn Filters,

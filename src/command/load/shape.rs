@@ -232,6 +232,7 @@ fn expectation(schema: &Value, found: &Data) -> (&'static str, &'static str) {
         ("ApiKey", _) => ("`${NAME}` of an environment variable, or `{ key: ${NAME}, weight: 3 }`", ""),
         ("Secret", _) => ("`${NAME}` of an environment variable, or `{ file: PATH }`", ""),
         ("Bytes", _) => ("a size such as `512KiB` or `32MiB`", ""),
+        ("Log", _) => ("`stdout`, `off`, a path, `{ otlp: URL }`, or a list of these", ""),
         ("Test", _) => ("a value, or operators such as `{ in: [a, b] }`", ""),
         (_, Data::Text(_)) if allows(schema, "integer") || allows(schema, "boolean") => {
             (name(schema), "; write it without quotes if it is one")

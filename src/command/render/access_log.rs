@@ -1,28 +1,34 @@
 //! One line of JSON for each request.
 
-use model_gateway::config::Log;
 use model_gateway::names;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Render, extension};
+use super::{Render, payloads, sinks};
 
-/// The access logs of the listener: one, or none.
+/// The access logs of the listener, that of payloads among them.
 pub fn access_log(render: &Render<'_>) -> Vec<Value> {
-    let format = json!({ "json_format": line(), "omit_empty_values": true });
-    match &render.config.log {
-        Log::Off => vec![],
-        Log::Stdout => {
-            vec![extension("stdout", "access_loggers.stream.v3.StdoutAccessLog", json!({ "log_format": format }))]
-        }
-        Log::Path(path) => vec![extension(
-            "file",
-            "access_loggers.file.v3.FileAccessLog",
-            json!({ "path": path, "log_format": format }),
-        )],
-    }
+    let line = line(render);
+    let sinks = render.config.log.iter().map(|sink| sinks::logger(sink, "model-gateway", &line, None));
+    sinks.chain(payloads::payload_log(render)).collect()
 }
 
-fn line() -> Value {
+/// What says which request it was.
+pub const WHICH: &[(&str, &str)] = &[
+    ("time", "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%PATH(NQ:PATH)%"),
+    ("status", "%RESPONSE_CODE%"),
+];
+
+/// The labels of a request as one member, if there can be any.
+pub fn labels(render: &Render<'_>) -> Option<(String, Value)> {
+    let names = render.config.label_names();
+    let labels = sinks::states(names.iter().map(|name| (*name, names::label(name))));
+    (!labels.is_empty()).then(|| ("labels".to_owned(), Value::Object(labels)))
+}
+
+fn line(render: &Render<'_>) -> Value {
     const MEMBERS: &[(&str, &str)] = &[
         ("time", "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%"),
         ("request_id", "%REQ(X-REQUEST-ID)%"),
@@ -43,7 +49,7 @@ fn line() -> Value {
     let fixed = MEMBERS.iter().map(|(name, format)| ((*name).to_owned(), Value::from(*format)));
     let state = names::log::ALL.iter().map(|property| {
         let name = property.rsplit('.').next().unwrap_or(property);
-        (name.to_owned(), Value::from(format!("%FILTER_STATE({}{property}:PLAIN)%", names::STATE_PREFIX)))
+        (name.to_owned(), Value::from(sinks::state(property)))
     });
-    Value::Object(fixed.chain(state).collect::<Map<_, _>>())
+    Value::Object(fixed.chain(state).chain(labels(render)).collect::<Map<_, _>>())
 }

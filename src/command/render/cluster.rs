@@ -7,7 +7,7 @@ use model_gateway::names;
 use model_gateway::providers::Signing;
 use serde_json::{Value, json};
 
-use super::{Render, extension, host_and_port, secrets, typed, wasm};
+use super::{Render, extension, host_and_port, secrets, tracing, typed, wasm};
 
 /// The clusters of `provider`: the one that has its name, and before it what that stands for, if it does.
 ///
@@ -16,6 +16,14 @@ use super::{Render, extension, host_and_port, secrets, typed, wasm};
 /// elsewhere. Connections, TLS and protocol are those of the servers' own cluster; filters those of the one that is asked.
 /// <https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/aggregate_cluster>
 pub fn clusters(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
+    let mut clusters = own(render, provider);
+    for cluster in clusters.iter_mut().filter_map(Value::as_object_mut).filter(|_| render.config.tracing.is_some()) {
+        cluster.insert("metadata".to_owned(), tracing::metadata(provider));
+    }
+    clusters
+}
+
+fn own(render: &Render<'_>, provider: &Provider) -> Vec<Value> {
     let filters = Some(filters(render, provider));
     if !has_names(provider) {
         return vec![servers(render, provider, &provider.name, filters)];
@@ -111,7 +119,8 @@ fn breakers() -> Value {
     }]})
 }
 
-fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
+/// The options of a cluster that speaks `protocol`.
+pub fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
     if let (Value::Object(members), Some(filters)) = (&mut protocol, filters) {
         members.insert("http_filters".to_owned(), filters.into());
     }
@@ -120,7 +129,7 @@ fn options(mut protocol: Value, filters: Option<Vec<Value>>) -> Value {
 }
 
 /// How Envoy finds the servers: the member that says so.
-fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
+pub fn discovery(servers: &[BaseUrl]) -> (&'static str, Value) {
     if servers.iter().all(|server| ip(server).is_some()) {
         return ("type", "STATIC".into());
     }
@@ -183,7 +192,8 @@ fn aws_signing(service: &str, provider: &Provider) -> Value {
     )
 }
 
-fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
+/// TLS on the way to `servers`, whose certificates have to be for them.
+pub fn tls(render: &Render<'_>, servers: &[BaseUrl]) -> Value {
     let authorities = json!({ "filename": render.authorities });
     let addresses: Vec<IpAddr> = servers.iter().filter_map(ip).collect();
     let context = if addresses.len() == servers.len() {

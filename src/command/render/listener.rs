@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, access_log, address, auth, extension, local_reply, routes, secrets, shared, wasm};
+use super::{Render, access_log, address, auth, extension, local_reply, routes, secrets, shared, tracing, wasm};
 
 /// The listener.
 pub fn listener(render: &Render<'_>) -> Value {
@@ -20,7 +20,7 @@ pub fn listener(render: &Render<'_>) -> Value {
 
 fn connection_manager(render: &Render<'_>) -> Value {
     let longest = render.longest().to_proto();
-    json!({
+    let mut manager = json!({
         "stat_prefix": "gateway",
         "codec_type": "AUTO",
         "http2_protocol_options": {
@@ -51,7 +51,11 @@ fn connection_manager(render: &Render<'_>) -> Value {
         "local_reply_config": local_reply::local_reply(),
         "route_config": routes::routes(render),
         "http_filters": filters(render),
-    })
+    });
+    if let (Value::Object(members), Some(tracing)) = (&mut manager, tracing::tracing(render)) {
+        members.insert("tracing".to_owned(), tracing);
+    }
+    manager
 }
 
 /// Google's tokens come after the module, which refuses some requests that need none; clients' before it, which reads them.

@@ -9,10 +9,13 @@ mod cluster;
 mod files;
 mod listener;
 mod local_reply;
+mod payloads;
 mod routes;
 pub mod secrets;
 mod shared;
+mod sinks;
 mod stats;
+mod tracing;
 mod wasm;
 mod yaml;
 
@@ -107,13 +110,15 @@ impl Render<'_> {
         vec![listener::listener(self)]
     }
 
-    /// Every provider's clusters, in the order of their names, where tokens and issuers' keys come from, and who counts what is shared.
+    /// Every provider's clusters, in the order of their names, where tokens and issuers' keys come from, who counts what is shared, and where
+    /// logs and traces go.
     pub fn clusters(&self) -> Vec<Value> {
         let providers = || self.config.providers.values();
         let nowhere = providers().any(cluster::has_names).then(cluster::no_servers);
         let clusters = providers().flat_map(|provider| cluster::clusters(self, provider));
         let metadata = secrets::wants_gcp(self).then(|| secrets::metadata(self));
-        let others = metadata.into_iter().chain(auth::clusters(self)).chain(shared::cluster(self));
+        let others =
+            metadata.into_iter().chain(auth::clusters(self)).chain(shared::cluster(self)).chain(sinks::clusters(self));
         nowhere.into_iter().chain(clusters).chain(others).collect()
     }
 

@@ -24,6 +24,7 @@ pub fn provider(render: &Render<'_>, name: &str) -> Value {
         body_limit: render.file.body_limit,
         metrics: render.file.metrics,
         forward_headers: render.file.forward_headers.clone(),
+        tracing: render.file.tracing.clone(),
         providers: only.map(|(name, provider)| (name.clone(), provider.clone())).collect(),
         ..File::default()
     };

@@ -32,6 +32,8 @@ pub struct Upstream {
     settings: Settings,
     /// Whether copies of requests come here.
     mirrored: bool,
+    /// Whether each attempt has a span.
+    traced: bool,
 }
 
 impl Upstream {
@@ -54,6 +56,7 @@ impl Upstream {
             answer_limit: config.answer_limit(),
             settings: provider.settings.clone(),
             mirrored: false,
+            traced: config.tracing.is_some(),
         })
     }
 
@@ -126,6 +129,11 @@ impl Attempt {
             step.property(names::NEXT, provider);
         }
         step.property(names::PLAN, course.plan.encode());
+        if self.upstream.traced {
+            // The attempt's span has it, and ends before the gateway position hears of anything.
+            step.property(names::log::PROVIDER, self.upstream.name());
+            step.property(names::log::TARGET_MODEL, course.hop.model.as_bytes());
+        }
         self.phase = Phase::Request(course);
         step
     }
