@@ -114,6 +114,7 @@ workers: 1
 log: "off"
 forward_headers: ["x-mock*"]
 cooldown: 1s
+auth_failures: 0
 providers:
   openai: {{ kind: openai, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/openai/v1" }}
   anthropic: {{ kind: anthropic, api_key: "${{MOCK_KEY}}", base_url: "http://{at}/anthropic" }}
@@ -141,13 +142,13 @@ keys:
 
 /// What clients ask: key, model, whether streamed, what the provider does.
 const TRAFFIC: &[(&str, &str, bool, &str)] = &[
-    ("key-search", "gpt-4o", false, "words=40&cached=3&first-byte=30ms"),
-    ("key-search", "gpt-4o", true, "words=60&chunk-delay=4ms"),
-    ("key-search", "gpt-4o", true, "words=20&chunk-delay=2ms&reasoning=thinking it over"),
-    ("key-support", "claude-sonnet-4-5", true, "words=80&first-byte=60ms&chunk-delay=3ms"),
+    ("key-search", "gpt-4o", false, "words=40&cached=3&first-byte=30"),
+    ("key-search", "gpt-4o", true, "words=60&chunk-delay=4"),
+    ("key-search", "gpt-4o", true, "words=20&chunk-delay=2&reasoning=thinking%20it%20over"),
+    ("key-support", "claude-sonnet-4-5", true, "words=80&first-byte=60&chunk-delay=3"),
     ("key-support", "claude-sonnet-4-5", false, "words=30&cache-write=2"),
     ("key-support", "gemini-2.5-flash", false, "words=25"),
-    ("key-search", "gemini-2.5-flash", true, "words=50&chunk-delay=1ms"),
+    ("key-search", "gemini-2.5-flash", true, "words=50&chunk-delay=1"),
     ("key-support", "in-house", false, "words=10"),
     ("key-search", "gpt-4o", false, "status=503"),
     ("key-support", "claude-sonnet-4-5", false, "status=529"),
@@ -157,8 +158,10 @@ const TRAFFIC: &[(&str, &str, bool, &str)] = &[
     ("key-nobody", "gpt-4o", false, ""),
 ];
 
-fn send(gateway: &Gateway) {
-    for (key, model, stream, directives) in TRAFFIC {
+/// Each of it once, and some of it more often from round to round, so that a picture has something to show.
+fn send(gateway: &Gateway, round: usize) {
+    let again = TRAFFIC.iter().cycle().skip(round / 8 % TRAFFIC.len()).take(round / 4 % 6);
+    for (key, model, stream, directives) in TRAFFIC.iter().chain(again) {
         // `seed` has no word at Anthropic's.
         let body = json!({
             "model": model, "stream": stream, "seed": 7,
@@ -202,9 +205,10 @@ fn every_panel_and_every_alert_has_data() {
 
     // A counter's rate is of its second value on, so traffic goes on until all is there.
     let minutes: u64 = std::env::var("DASHBOARD_MINUTES").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
-    let begin = Instant::now();
+    let (begin, mut round) = (Instant::now(), 0);
     poll("data in every panel", || {
-        send(&gateway);
+        send(&gateway, round);
+        round += 1;
         let is_there = |(_, query): &&(String, String)| {
             scraper.ask(query).iter().any(|(_, value)| value.is_finite() && *value > 0.0)
         };
@@ -218,7 +222,8 @@ fn every_panel_and_every_alert_has_data() {
         return;
     }
     while begin.elapsed() < Duration::from_secs(minutes * 60) {
-        send(&gateway);
+        send(&gateway, round);
+        round += 1;
     }
     let seconds = begin.elapsed().as_secs().to_string();
     let script = Path::new(ROOT).join("tests/dashboard/draw.py");

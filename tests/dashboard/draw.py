@@ -125,7 +125,7 @@ def table(panel, series, unit):
 def chart(panel, series, unit, ask):
     stacked = "stacking" in panel["fieldConfig"]["defaults"].get("custom", {})
     width, height = panel["gridPos"]["w"] * (WIDTH - 16) / 24 - 26, panel["gridPos"]["h"] * CELL - 84
-    left, sums, lines = 52, {}, []
+    left, sums, lines = 66, {}, []
     for name, points, _ in series:
         line = []
         for at, value in points:
