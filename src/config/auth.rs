@@ -179,6 +179,9 @@ impl Check<'_> {
                 "expected names of claims such as `sub`, `groups.0` or `realm_access.roles`",
             );
         }
+        for label in labels.keys() {
+            self.label(format!("{path}.claims.labels.{label}"), label);
+        }
         let role = match (&file.role, &claims.role) {
             (None, Some(_)) => None,
             (role, _) => Some(self.role(&path, role.as_deref(), roles)?),
@@ -247,11 +250,13 @@ mod tests {
             (jwt(json!({"audiences": []})), "auth.jwt[0].audiences", "other services"),
             (jwt(json!({"jwks": "keys.json"})), "auth.jwt[0].jwks", "absolute path"),
             (jwt(json!({"claims": {"team": "a..b"}})), "auth.jwt[0].claims", "groups.0"),
+            (jwt(json!({"claims": {"labels": {"a b": "c"}}})), "auth.jwt[0].claims.labels.a b", "letters, digits"),
             (jwt(json!({"role": "bos"})), "auth.jwt[0].role", "`boss`"),
             (tls(Value::Null, json!([{"dns": "{name}"}])), "auth.mtls", "client_ca"),
             (tls(json!({"cert": "/c", "key": "/k"}), json!([{"dns": "{name}"}])), "tls.client_ca", "vouches"),
             (tls(json!({"cert": "c", "key": "/k"}), json!([])), "tls.cert", "absolute path"),
             (tls(pems.clone(), json!([{"dns": "{name}", "uri": "{name}"}])), "auth.mtls[0]", "one of"),
+            (tls(pems.clone(), json!([{"dns": "{name}.{label:a:b}"}])), "auth.mtls[0].dns", "letters, digits"),
             (tls(pems.clone(), json!([{"dns": "{team}"}])), "auth.mtls[0].dns", "{name}"),
             (json!({"keys": [{"name": "x"}]}), "keys[0].sha256", "`auth`"),
             (json!({"roles": {"admin": {}}}), "roles.admin", "another name"),

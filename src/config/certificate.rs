@@ -118,6 +118,18 @@ impl Pattern {
         (count == 1).then_some(pattern)
     }
 
+    /// The names of the labels that it has.
+    pub fn labels(&self) -> impl Iterator<Item = &String> {
+        let (pieces, attributes): (&[Piece], &[(String, Piece)]) = match self {
+            Self::Text { pieces, .. } => (pieces, &[]),
+            Self::Attributes(attributes) => (&[], attributes),
+        };
+        pieces.iter().chain(attributes.iter().map(|(_, piece)| piece)).filter_map(|piece| match piece {
+            Piece::Label(name) => Some(name),
+            Piece::Text(_) | Piece::Name | Piece::Team => None,
+        })
+    }
+
     /// Who holds a certificate in which this stands; `None`: it is not as the pattern says.
     pub fn holder(&self, text: &str) -> Option<Holder> {
         let mut holder = Holder::default();
@@ -268,7 +280,11 @@ impl Check<'_> {
             };
             self.mistake(format!("{path}.{name}"), message);
         }
-        Some(Certificates { place, pattern: pattern?, role: role? })
+        let pattern = pattern?;
+        for label in pattern.labels() {
+            self.label(format!("{path}.{name}"), label);
+        }
+        Some(Certificates { place, pattern, role: role? })
     }
 }
 

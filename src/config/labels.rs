@@ -51,10 +51,12 @@ impl Labels {
 }
 
 impl Config {
-    /// The names of all labels that a request can have, from its client or its key.
+    /// The names of all labels that a request can have, from its client, its key, a token or a certificate.
     pub fn label_names(&self) -> BTreeSet<&str> {
         let keys = self.keys.iter().flat_map(|key| key.labels.keys());
-        self.labels.names().chain(keys.map(String::as_str)).collect()
+        let issuers = self.keys.issuers.iter().flat_map(|issuer| issuer.claims.labels.keys());
+        let certificates = self.keys.certificates.iter().flat_map(|certificates| certificates.pattern.labels());
+        self.labels.names().chain(keys.chain(issuers).chain(certificates).map(String::as_str)).collect()
     }
 }
 
@@ -89,11 +91,36 @@ impl Check<'_> {
     }
 
     /// Names become parts of properties, headers and fields.
-    fn label(&mut self, path: String, name: &str) {
+    pub(super) fn label(&mut self, path: String, name: &str) {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
             let message = format!("a label's name may have letters, digits, `-` and `_` only, and at most {MAX_NAME}");
             self.mistake(path, message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Config;
+
+    #[test]
+    fn the_log_knows_every_label_that_there_can_be() {
+        let file = json!({
+            "providers": {"a": {"kind": "openai"}},
+            "models": {"m": {"targets": [{"provider": "a"}]}},
+            "labels": {"headers": ["feature", "app"], "metadata": ["task"], "user": true},
+            "keys": [{"name": "k", "sha256": "0".repeat(64), "labels": {"app": "x", "stage": "prod"}}],
+            "auth": {
+                "jwt": [{"issuer": "i", "audiences": ["a"], "jwks": "https://a.example/keys", "claims": {"labels": {"group": "g"}}}],
+                "mtls": [{"uri": "spiffe://acme.org/{label:zone}/{name}"}, {"subject": "CN={name},OU={label:unit}"}],
+            },
+            "tls": {"cert": "/c", "key": "/k", "client_ca": "/a"},
+        });
+        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+        let names: Vec<&str> = config.label_names().into_iter().collect();
+        assert_eq!(names, ["app", "feature", "group", "stage", "task", "unit", "user", "zone"]);
     }
 }
