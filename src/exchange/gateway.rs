@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::access::{admit, identify, permit};
+use super::access::{admit, identify};
 use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::labels::Labels;
@@ -11,6 +11,7 @@ use super::log;
 use super::metrics::updates;
 use super::page;
 use super::payload::Payload;
+use super::question::{MAX_TOLD, find, hold_to_caps, parse, question, unfit};
 use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
@@ -26,7 +27,7 @@ use crate::json::Document;
 use crate::limits::{Refused, Turn};
 use crate::names;
 use crate::price::pico_usd;
-use crate::route::{Brief, Choice, Decision, Explanation, Facts as _, Plan, Question, Unfit, choose, decide};
+use crate::route::{Brief, Choice, Decision, Facts as _, Plan, choose, decide};
 use crate::splice::Facts;
 use crate::tokens::Estimate;
 
@@ -338,9 +339,9 @@ impl Gateway {
         let Decision { plan, rule, mut copy, .. } = decision;
         let planned = plan.map_err(|why| unfit(why, &name, operation)).and_then(|mut plan| {
             if let Some(key) = &key {
-                limit(key, &document, operation, &mut plan)?;
+                hold_to_caps(key, &document, operation, &mut plan)?;
                 if let Some(copy) = &mut copy {
-                    limit(key, &document, operation, copy)?;
+                    hold_to_caps(key, &document, operation, copy)?;
                 }
             }
             Ok(plan)
@@ -506,63 +507,6 @@ fn soonest(host: &dyn Host) -> Option<u64> {
     last.is_none_or(|last| seconds < last).then_some(seconds)
 }
 
-/// What the client with this key may ask for by this name.
-fn find<'a>(config: &'a Config, key: Option<&Key>, name: &'a str) -> Result<Found<'a>, Error> {
-    permit(key, name)?;
-    config.models.find(name).ok_or_else(|| {
-        let name: String = name.chars().take(MAX_TOLD).collect();
-        let message = format!("The model '{name}' does not exist or you do not have access to it.");
-        Error { param: Some("model".to_owned()), ..Error::new(Cause::UnknownModel, message) }
-    })
-}
-
-/// What is asked, as far as it is known without a look into the body.
-fn question<'a>(
-    config: &'a Config,
-    key: Option<&'a Key>,
-    host: &dyn Host,
-    operation: Operation,
-    facts: &Facts<'_>,
-    name: &'a str,
-) -> Result<Question<'a>, Error> {
-    Ok(Question {
-        name,
-        asked: find(config, key, name)?,
-        key,
-        operation,
-        stream: facts.stream,
-        include_usage: facts.include_usage,
-        now: host.now(),
-        seed: host.seed(),
-    })
-}
-
-/// Why a request with this key would go where it would go.
-///
-/// # Errors
-/// It is none that goes anywhere: the client's mistake.
-pub fn explain(config: &Config, key: Option<&Key>, host: &dyn Host, body: &[u8]) -> Result<Explanation, Error> {
-    let path = host.header(":path").unwrap_or_default();
-    let Some((Asks::Model(operation), _)) = Endpoint::find("POST", &path)? else {
-        return Err(Error::new(Cause::UnknownEndpoint, format!("Nothing at {path} goes to a model.")));
-    };
-    let document = parse(body)?;
-    let facts = Facts::of(operation, &document)?;
-    let name = facts.model.decode();
-    let question = question(config, key, host, operation, &facts, &name)?;
-    let labels = Labels::of(config, key, host, &document);
-    let request = Request::new(host, &document, &question, &labels);
-    let choice = choose(config, &question, &request);
-    Ok(Explanation::of(&decide(config, question, choice, &request, host)))
-}
-
-fn parse(body: &[u8]) -> Result<Document<'_>, Error> {
-    Document::parse(body).map_err(|invalid| {
-        let message = format!("We could not parse the JSON body of your request: {invalid}.");
-        Error::new(Cause::BadRequest, message)
-    })
-}
-
 /// What only the gateway says to the provider position is nothing for a client to say.
 fn without_orders(host: &dyn Host, mut step: Step) -> Step {
     for name in [names::MIRROR, names::MIRROR_TO] {
@@ -585,65 +529,10 @@ fn without_overrides(config: &Config, host: &dyn Host) -> Option<Headers> {
     Some(headers)
 }
 
-fn unfit(why: Unfit, model: &str, operation: Operation) -> Error {
-    match why {
-        Unfit::Key => {
-            let message = format!("Your API key may not reach any provider of the model '{model}'.");
-            Error::new(Cause::Forbidden, message)
-        }
-        Unfit::Operation => {
-            let message = format!("The model '{model}' has no target that can be asked for {}.", operation.path());
-            Error::bad_request(message, "model")
-        }
-        Unfit::Price => {
-            let message =
-                format!("Nobody knows what the model '{model}' costs here, and such models are not to be asked.");
-            Error::new(Cause::Forbidden, message)
-        }
-        Unfit::Lacks("context") => {
-            let message = format!("The prompt is longer than any target of the model '{model}' takes.");
-            Error { param: Some("messages".to_owned()), ..Error::new(Cause::ContextWindow, message) }
-        }
-        Unfit::Lacks(what) => {
-            let message = format!("The model '{model}' has no target that can do what this request needs: {what}.");
-            Error::bad_request(message, "model")
-        }
-    }
-}
-
-/// Holds a request to what its key may have generated.
-///
-/// # Errors
-/// It asks for more.
-fn limit(key: &Key, document: &Document<'_>, operation: Operation, plan: &mut Plan) -> Result<(), Error> {
-    let root = document.root();
-    let given = |name: &str| root.get(name).filter(|value| !value.is_null());
-    let most = [("max_completion_tokens", key.max_tokens()), ("max_tokens", key.max_tokens()), ("n", key.n())];
-    for (name, most) in most {
-        if let (Some(value), Some(most)) = (given(name), most)
-            && value.as_u64().is_none_or(|value| value > most)
-        {
-            return Err(Error::bad_request(format!("'{name}' can be at most {most} with your API key."), name));
-        }
-    }
-    let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
-    if let Some(most) = key.max_tokens().filter(|_| operation == Operation::Chat && !said) {
-        for hop in &mut plan.hops {
-            let edits = hop.edits.get_or_insert_default();
-            if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {
-                edits.default.insert("max_completion_tokens".to_owned(), most.into());
-            }
-        }
-    }
-    Ok(())
-}
-
 fn answer(body: String) -> Step {
     Reply { status: 200, headers: Vec::new(), body }.into()
 }
 
-/// How much of a name that a client made up it is told again, in characters.
-const MAX_TOLD: usize = 256;
 /// The longest that a client is told of the way of its request, in bytes.
 const MAX_ROUTE: usize = 2000;
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::record::{Attempted, Outcome, Record};
 use crate::chat::Usage;
 use crate::error::Cause;
-use crate::metrics::{self, Common, Metric, Update};
+use crate::metrics::{self, Common, Kind, Metric, Update};
 
 /// What `record` changes.
 pub(super) fn updates(record: &Record) -> Vec<Update> {
@@ -67,6 +67,10 @@ impl Updates {
     }
 
     fn add(&mut self, metric: &'static Metric, common: &Rc<Common>, own: impl Into<Cow<'static, str>>, amount: u64) {
+        // Envoy refuses to count nothing.
+        if amount == 0 && metric.kind == Kind::Counter {
+            return;
+        }
         self.0.push(Update { metric, common: common.clone(), own: own.into(), amount });
     }
 

@@ -23,6 +23,7 @@ mod log;
 mod metrics;
 mod page;
 mod payload;
+mod question;
 mod queue;
 mod rate_limit;
 mod record;
@@ -39,8 +40,9 @@ mod verdict;
 
 pub use self::attempt::{Attempt, Upstream};
 pub use self::endpoint::{ENDPOINTS, Endpoint};
-pub use self::gateway::{Gateway, explain};
+pub use self::gateway::Gateway;
 pub use self::ledger::{Ledger, Tried};
+pub use self::question::explain;
 pub use self::queue::Queue;
 pub use self::record::{Asked, Attempted, Outcome, Record, Refusal, Used};
 pub use self::single::Single;
