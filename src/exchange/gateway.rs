@@ -202,13 +202,18 @@ impl Machine for Gateway {
         if self.config.page.is_some() {
             traffic::add(&record, host);
         }
-        if let Some(payload) = self.payload.take() {
+        let payload = self.payload.take();
+        if payload.is_some() || !self.config.log.is_empty() {
+            log::tell(&record, &mut step);
+        }
+        if let Some(payload) = payload {
             payload.end(&mut step);
         }
-        log::tell(&record, &mut step);
         accounts.report(&record.used, host, &mut step);
         accounts.settle(&self.config, &record, host);
-        step.metrics.extend(updates(&record));
+        if self.config.metrics {
+            step.metrics.extend(updates(&record));
+        }
         step
     }
 }

@@ -8,7 +8,7 @@ use crate::chat::Usage;
 use crate::config::{Config, Key};
 use crate::dialect::Operation;
 use crate::error::Cause;
-use crate::price::{self, Price, Tariff, UnknownPrice};
+use crate::price::{self, Tariff, UnknownPrice};
 
 /// What the gateway position itself knows of a request.
 #[derive(Debug, Clone, Default)]
@@ -216,14 +216,15 @@ pub(super) fn attempts(config: &Config, tried: Vec<Tried>, prompt: u64, now: u64
 pub(super) fn tariff(config: &Config, tried: &Tried, now: u64) -> Tariff {
     let provider = config.providers.get(&tried.provider);
     let kind = provider.map_or("", |provider| provider.kind.name());
-    let own = config.prices.get(&tried.target).map(|price| Price::clone(price));
+    let own = config.prices.get(&tried.target).cloned();
     let price = own.or_else(|| {
         // A name under a pattern, or one that the table does not have.
         let found = price::lookup(kind, provider?.settings.region.as_deref(), &tried.model);
-        found.or_else(|| match config.unknown_price {
+        let found = found.or_else(|| match config.unknown_price {
             UnknownPrice::Use(own) => own.apply(None),
             UnknownPrice::Unknown | UnknownPrice::Refuse => None,
-        })
+        });
+        found.map(Rc::new)
     });
     Tariff { price, kind, now: now / 1000, before: 0 }
 }

@@ -101,6 +101,15 @@ impl Account {
         self.taken(now, window) == (0, 0)
     }
 
+    /// Makes it the subject's, if it is that already or nobody's.
+    pub fn claim(&mut self, subject: u64, now: u64, window: &Window) -> bool {
+        let is_free = self.subject == subject || self.subject == 0 || self.is_idle(now, window);
+        if is_free {
+            self.subject = subject;
+        }
+        is_free
+    }
+
     fn add(&mut self, used: u64) {
         let [newest, ..] = &mut self.used;
         *newest = newest.saturating_add(used);

@@ -3,33 +3,9 @@
 use std::rc::Rc;
 
 use super::account::{self, Lease, Spent};
-use crate::chance::hash;
-use crate::config::{Amount, By, Key, Limit, Of};
+use super::place::{self, At, Who, is_about, place};
+use crate::config::{Amount, Limit};
 use crate::route::{Shared, read, update};
-
-/// Who asks, and for what: by which accounts are told apart.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Who<'a> {
-    /// The client's key.
-    pub key: Option<&'a Key>,
-    /// The request's `user`.
-    pub user: Option<&'a str>,
-    /// The request's labels, those of its client too.
-    pub labels: &'a [(String, String)],
-    /// Configuration's name for the model.
-    pub model: &'a str,
-    /// Where it is to go; `None`: wherever. Limits of targets are about the one, all others about the other.
-    pub at: Option<At<'a>>,
-}
-
-/// A target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct At<'a> {
-    /// Its provider.
-    pub provider: &'a str,
-    /// By what it is known: provider and model, as configuration has them.
-    pub target: &'a str,
-}
 
 /// What an attempt at a request has used.
 #[derive(Debug, Clone, Copy)]
@@ -145,11 +121,6 @@ impl Turn {
     }
 }
 
-/// How many records a limit has whose accounts are not those of configuration: clients make users and labels up, tokens name
-/// any number of people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
-const RECORDS: u64 = 16_384;
-const PLACES: u64 = 8;
-
 /// Reserves `estimate` with each of `limits` that is about `who`: with all of them, or with none. `past`: the request was moved
 /// to another model by a limit; such limits count it, and refuse it no more. `is_awaited`: others wait for room in that account.
 ///
@@ -244,18 +215,6 @@ pub fn look(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> Optio
     Some(Account { used, held, reset, subject })
 }
 
-/// Whether `limit` is about them at all.
-pub(super) fn is_about(limit: &Limit, who: Who<'_>) -> bool {
-    let about = match &limit.of {
-        Of::All => true,
-        Of::Key(name) => who.key.is_some_and(|key| !key.foreign && key.name == *name),
-        Of::Model(name) => who.model == name,
-        Of::Role(name) => who.key.is_some_and(|key| key.role.name == *name),
-        Of::Provider(name) => who.at.is_some_and(|at| at.provider == name),
-    };
-    about && limit.is_of_targets() == who.at.is_some()
-}
-
 impl Reservation {
     fn add(
         &mut self,
@@ -267,20 +226,7 @@ impl Reservation {
         shared: &dyn Shared,
     ) -> Result<(), Refused> {
         let amount = estimate.of(limit.amount);
-        let mut asked = None;
-        // Again, where another user took the record meanwhile.
-        for _ in 0..PLACES {
-            let (record, subject) = place(limit, who, now, shared);
-            asked = update(shared, &record, |account: &mut account::Account| {
-                let free = account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
-                account.subject = subject;
-                free.then(|| ask(account, limit, soft, amount, now))
-            })
-            .map(|asked| (record, subject, asked));
-            if asked.is_some() {
-                break;
-            }
-        }
+        let asked = place::change(limit, who, now, shared, |account| ask(account, limit, soft, amount, now));
         // Other workers were faster, dozens of times in a row.
         let (record, subject, asked) = asked.ok_or_else(|| Refused {
             turn: None,
@@ -332,16 +278,16 @@ impl Reservation {
         shared: &dyn Shared,
     ) {
         for limit in limits.iter().filter(|limit| limit.is_of_targets()) {
-            let mut due: Vec<(String, u64, u64)> = Vec::new();
+            let mut due: Vec<(String, Who<'_>, u64)> = Vec::new();
             for Attempted { at, used } in attempts {
                 let who = Who { at: Some(*at), ..who };
                 if limit.amount == Amount::Concurrent || !is_about(limit, who) {
                     continue;
                 }
-                let (record, subject) = place(limit, who, now, shared);
+                let (record, _) = place(limit, who, now, shared);
                 match due.iter_mut().find(|(other, ..)| *other == record) {
                     Some((_, _, sum)) => *sum = sum.saturating_add(used.of(limit.amount)),
-                    None => due.push((record, subject, used.of(limit.amount))),
+                    None => due.push((record, who, used.of(limit.amount))),
                 }
             }
             if let Some(index) = self.held.iter().position(|held| held.limit.id == limit.id) {
@@ -355,13 +301,8 @@ impl Reservation {
                     Kept::Counted => account.charge(now, &limit.window, own.saturating_sub(1)),
                 });
             }
-            for (record, subject, used) in due {
-                update(shared, &record, |account: &mut account::Account| {
-                    let free =
-                        account.subject == subject || account.subject == 0 || account.is_idle(now, &limit.window);
-                    account.subject = if free { subject } else { account.subject };
-                    free.then(|| account.charge(now, &limit.window, used))
-                });
+            for (_, who, used) in due {
+                place::change(limit, who, now, shared, |account| account.charge(now, &limit.window, used));
             }
         }
     }
@@ -385,56 +326,6 @@ impl Held {
             (account.subject == self.subject).then(|| change(account, self))
         });
     }
-}
-
-/// Tells accounts of a limit apart.
-fn subject(limit: &Limit, who: Who<'_>) -> u64 {
-    let mut subject = 0;
-    for by in &limit.by {
-        if *by == By::Key && who.key.is_some_and(|key| key.foreign) {
-            subject = hash(subject, b"foreign");
-        }
-        // Those without one share an account: leaving it out is no way round.
-        subject = hash(subject, value(by, who).unwrap_or_default().as_bytes());
-    }
-    subject.max(1)
-}
-
-/// What `who` has of that.
-pub(super) fn value<'a>(by: &By, who: Who<'a>) -> Option<&'a str> {
-    match by {
-        By::Key => who.key.map(|key| key.name.as_str()),
-        By::Team => who.key.and_then(|key| key.team.as_deref()),
-        By::Label(name) => who.key.and_then(|key| key.labels.get(name)).map(String::as_str),
-        By::ClientLabel(name) => who.labels.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str()),
-        By::User => who.user,
-        By::Model => Some(who.model),
-        By::Provider => who.at.map(|at| at.provider),
-        By::Target => who.at.map(|at| at.target),
-    }
-}
-
-/// The record of the account, and whose it is there.
-fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
-    let subject = subject(limit, who);
-    let id = limit.id;
-    if !limit.unbounded {
-        return (format!("limit {id:x} {subject:x}"), subject);
-    }
-    let mut free = None;
-    for step in 0..PLACES {
-        let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
-        let record = format!("limit {id:x} {number}");
-        let mut account: account::Account = read(shared, &record);
-        if account.subject == subject {
-            return (record, subject);
-        }
-        // Only if none of the places is the subject's already: it would begin anew.
-        if account.subject == 0 || account.is_idle(now, &limit.window) {
-            free.get_or_insert(record);
-        }
-    }
-    free.map_or_else(|| (format!("limit {id:x} others"), OTHERS), |record| (record, subject))
 }
 
 /// Takes or holds `amount`; no room is told of where a soft limit is passed.
@@ -464,14 +355,12 @@ fn ask(
     Ok((kept, Some(Room { amount: limit.amount, most: limit.most, left, reset })))
 }
 
-/// Whose the account is that all share who find no record of their own.
-const OTHERS: u64 = u64::MAX;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Amounts, At, Attempted, RECORDS, Refused, Reservation, Who, has_room, look, reserve, subject};
+    use super::super::place::{RECORDS, subject};
+    use super::{Amounts, At, Attempted, Refused, Reservation, Who, has_room, look, reserve};
     use crate::config::{Config, Key};
     use crate::route::board::Board;
 

@@ -5,7 +5,8 @@
 
 use std::rc::Rc;
 
-use super::reserve::{Amounts, Who, is_about, value};
+use super::place::{Who, is_about, value};
+use super::reserve::Amounts;
 use crate::chance::{Random, hash};
 use crate::config::{Amount, By, Limit, Of, Shared};
 

@@ -54,20 +54,20 @@ impl Registry {
         if update.common.made_up {
             self.bound_names(labels, &mut values);
         }
-        let mut values = values.get(..labels.len())?.to_vec();
-        if let Some(id) = self.known(update.metric, &values) {
+        let values = values.get_mut(..labels.len())?;
+        if let Some(id) = self.known(update.metric, values) {
             return Some(id);
         }
         if self.series.len() >= MAX_SERIES {
             let free = values.iter_mut().zip(labels).filter(|(value, label)| !value.is_empty() && label.is_free());
             free.for_each(|(value, _)| *value = OTHER);
-            if let Some(id) = self.known(update.metric, &values) {
+            if let Some(id) = self.known(update.metric, values) {
                 return Some(id);
             }
         }
-        let id = define(&stat_name(update.metric, &values));
-        let hash = self.hash(update.metric, &values);
-        let values = values.into_iter().map(Box::from).collect();
+        let id = define(&stat_name(update.metric, values));
+        let hash = self.hash(update.metric, values);
+        let values = values.iter().copied().map(Box::from).collect();
         let hasher = &self.hasher;
         let series = Series { metric: update.metric, values, id };
         self.series.insert_unique(hash, series, |series| hash_of(hasher, series.metric, series.values.iter()));

@@ -1,5 +1,7 @@
 //! What a usage costs.
 
+use std::rc::Rc;
+
 use super::rates::{Part, Price, ServiceTier};
 use crate::chat::Usage;
 
@@ -60,7 +62,7 @@ impl Cost {
 #[derive(Debug, Clone)]
 pub struct Tariff {
     /// The price, if there is one.
-    pub price: Option<Price>,
+    pub price: Option<Rc<Price>>,
     /// The provider's kind.
     pub kind: &'static str,
     /// When, in seconds since 1970.
@@ -72,7 +74,7 @@ pub struct Tariff {
 impl Tariff {
     /// What the request has cost with `usage`, in 10⁻¹² USD, if that is known.
     pub fn cost(&self, usage: &Usage) -> Option<u64> {
-        let own = Cost::of(self.price.as_ref(), usage, usage.tier.charged(self.kind), self.now).known()?;
+        let own = Cost::of(self.price.as_deref(), usage, usage.tier.charged(self.kind), self.now).known()?;
         self.before.checked_add(own)
     }
 }

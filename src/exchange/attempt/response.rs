@@ -53,7 +53,8 @@ impl Attempt {
         if !(200..300).contains(&status) {
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
-            let tariff = self.ledger.tariff(course.plan.id, host.now()).filter(|_| course.plan.include_usage);
+            let wants_cost = course.plan.include_usage;
+            let tariff = wants_cost.then(|| self.ledger.tariff(course.plan.id, host.now())).flatten();
             let relay = Box::new(Relay::new(self.upstream.kind(), speech, &course.envelope(), tariff));
             self.phase = Phase::Peek(course, relay, String::new());
         } else {

@@ -1,5 +1,7 @@
 //! Streams as providers send them, and what the client gets.
 
+use std::rc::Rc;
+
 use super::Stream;
 use crate::chat::Usage;
 use crate::error::{Cause, Error};
@@ -279,7 +281,7 @@ fn several_data_lines_are_one_event() {
 #[test]
 fn a_usage_that_was_asked_for_has_its_cost_unless_the_provider_tells_one() {
     use crate::price::{Price, Tariff};
-    let tariff = |before| Tariff { price: Price::parse("i2 o10;F i1 o5"), kind: "openai", now: 0, before };
+    let tariff = |before| Tariff { price: Price::parse("i2 o10;F i1 o5").map(Rc::new), kind: "openai", now: 0, before };
     let cost = |usage: &str, include_usage, tariff| {
         let mut stream = Stream::new("asked", include_usage).priced(tariff);
         let (mut out, classify) = (String::new(), |_: crate::json::Value<'_>| Error::new(Cause::Overloaded, ""));
