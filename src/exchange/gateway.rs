@@ -241,7 +241,7 @@ impl Gateway {
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
-        let id = self.ledger.open();
+        let id = self.ledger.open((operation == Operation::Chat).then(|| facts.spans(&document)).flatten());
         let plan = Plan { id, ..plan };
         step.property(names::log::MODEL, name.as_bytes());
         if let Some(rule) = rule {

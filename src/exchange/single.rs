@@ -88,7 +88,8 @@ impl Machine for Single {
         if begun.flow != Flow::Hold {
             return begun;
         }
-        let sent = attempt.request_body(host, body);
+        let wanted = attempt.wants_request().of(body.len());
+        let sent = attempt.request_body(host, body.get(..wanted).unwrap_or(body));
         if sent.flow != Flow::Continue {
             return sent;
         }
@@ -109,7 +110,7 @@ impl Machine for Single {
         }
         step.properties.extend(begun.properties);
         step.notices.extend(begun.notices);
-        step.body = sent.body;
+        (step.body, step.replaces) = (sent.body, sent.replaces);
         step
     }
 

@@ -112,7 +112,9 @@ impl Decoder {
         let mut data: Option<Range<usize>> = None;
         let mut lines = 0;
         let mut at = 0;
-        for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        while let Some(ahead) = raw.get(at..).filter(|ahead| !ahead.is_empty()) {
+            let length = memchr::memchr(b'\n', ahead).map_or(ahead.len(), |length| length + 1);
+            let line = ahead.get(..length).unwrap_or_default();
             let (field, value) = field(line);
             match field {
                 b"event" => name = line.get(value).unwrap_or_default(),

@@ -3,21 +3,23 @@
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::host::{self, Half};
+use super::host::{self, Call, Half, Seen};
 use super::idle;
-use crate::exchange::{Machine, Want};
+use crate::exchange::{Machine, Step, Want};
 
 pub(super) struct Stream<M> {
     machine: M,
     /// Differs from stream to stream, for what is left to chance.
     id: u32,
+    /// Headers that were read.
+    headers: Seen,
     /// How much of the answer that Envoy holds the machine has seen already, in bytes.
     seen: usize,
 }
 
 impl<M: Machine> Stream<M> {
     pub fn new(machine: M, id: u32) -> Self {
-        Self { machine, id, seen: 0 }
+        Self { machine, id, headers: Seen::default(), seen: 0 }
     }
 }
 
@@ -29,21 +31,26 @@ impl<M> Context for Stream<M> {
 }
 
 impl<M: Machine> Stream<M> {
-    fn host(&self, half: Half) -> host::Call {
-        host::Call { half, stream: self.id }
-    }
-
     /// More of the request's body is there, `size` bytes in all; `end` if it is the last.
     fn request(&mut self, size: usize, end: bool) -> Action {
         let step = match self.machine.wants_request() {
             Want::Nothing => return Action::Continue,
-            Want::Whole | Want::Pieces if !end => self.machine.request_grows(size as u64),
-            Want::Whole | Want::Pieces => {
-                let body = host::body(Half::Request, 0, size);
-                self.machine.request_body(&self.host(Half::Request), &body)
+            _ if !end => self.machine.request_grows(size as u64),
+            wanted => {
+                let body = host::body(Half::Request, 0, wanted.of(size));
+                self.machine.request_body(&Call::new(Half::Request, self.id, &self.headers), &body)
             }
         };
-        host::apply(Half::Request, step, size)
+        self.apply(step, size)
+    }
+
+    fn apply(&mut self, step: Step, held: usize) -> Action {
+        let changes = step.keep.is_some() || !step.headers.is_empty();
+        let action = host::apply(Half::Request, step, held);
+        if changes || action == Action::Continue {
+            self.headers = Seen::default();
+        }
+        action
     }
 
     /// The same for the answer's.
@@ -51,10 +58,12 @@ impl<M: Machine> Stream<M> {
         let wanted = self.machine.wants_response();
         let step = match wanted {
             Want::Nothing => return Action::Continue,
-            Want::Whole if !end => self.machine.response_grows(&self.host(Half::Response), size as u64),
-            Want::Whole | Want::Pieces => {
+            Want::Whole if !end => {
+                self.machine.response_grows(&Call::new(Half::Response, self.id, &self.headers), size as u64)
+            }
+            Want::Whole | Want::Start { .. } | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
-                self.machine.response_body(&self.host(Half::Response), &bytes, end)
+                self.machine.response_body(&Call::new(Half::Response, self.id, &self.headers), &bytes, end)
             }
         };
         let action = host::apply(Half::Response, step, size);
@@ -69,8 +78,8 @@ impl<M: Machine> Stream<M> {
 
 impl<M: Machine> HttpContext for Stream<M> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.request_headers(&self.host(Half::Request), end);
-        host::apply(Half::Request, step, 0)
+        let step = self.machine.request_headers(&Call::new(Half::Request, self.id, &self.headers), end);
+        self.apply(step, 0)
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
@@ -83,7 +92,8 @@ impl<M: Machine> HttpContext for Stream<M> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let step = self.machine.response_headers(&self.host(Half::Response), end);
+        self.headers = Seen::default();
+        let step = self.machine.response_headers(&Call::new(Half::Response, self.id, &self.headers), end);
         host::apply(Half::Response, step, 0)
     }
 
@@ -93,7 +103,7 @@ impl<M: Machine> HttpContext for Stream<M> {
 
     /// At the end of all, where the access log is written: the one call in which properties can still be read.
     fn on_log(&mut self) {
-        let host = self.host(Half::Response);
+        let host = Call::new(Half::Response, self.id, &self.headers);
         host::finish(self.machine.done(&host));
     }
 
@@ -103,7 +113,7 @@ impl<M: Machine> HttpContext for Stream<M> {
             None if self.machine.wants_response() == Want::Nothing => Action::Continue,
             // Of a stream that went on piece by piece nothing is held, and nothing can be added to it.
             None => {
-                let step = self.machine.response_body(&self.host(Half::Response), b"", true);
+                let step = self.machine.response_body(&Call::new(Half::Response, self.id, &self.headers), b"", true);
                 host::apply_without_body(step)
             }
         }

@@ -12,6 +12,7 @@ use super::step::{Headers, Host, Machine, Step, Want};
 use crate::embedding::Encoding;
 use crate::names;
 use crate::route::{Hop, Plan};
+use crate::splice::Spans;
 
 /// One attempt at a request: what goes to the provider, and what comes back.
 pub struct Attempt {
@@ -52,6 +53,8 @@ struct Course {
     tokens: u64,
     /// By what the answer is known if the provider gives it no id.
     id: String,
+    /// Where the body is to be changed, if it need not be read for that.
+    spans: Option<Spans>,
     /// Parameters that the provider has no word for.
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.
@@ -94,7 +97,11 @@ impl Machine for Attempt {
     }
 
     fn wants_request(&self) -> Want {
-        if matches!(self.phase, Phase::Request(_)) { Want::Whole } else { Want::Nothing }
+        match &self.phase {
+            Phase::Request(Course { spans: Some(spans), .. }) => Want::Start { bytes: spans.end(), of: spans.size },
+            Phase::Request(_) => Want::Whole,
+            _ => Want::Nothing,
+        }
     }
 
     fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {
