@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "bench/bodies.rs"]
+mod bodies;
+#[path = "filter/cost.rs"]
+mod cost;
 mod host;
 mod scripted;
 

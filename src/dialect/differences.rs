@@ -22,6 +22,11 @@ impl Differences {
         !self.refuses.is_empty() || !self.renames.is_empty()
     }
 
+    /// Whether there is none that matters to a request without calls.
+    pub fn are_none(&self) -> bool {
+        !self.in_parameters() && !self.in_messages()
+    }
+
     /// Whether messages are not as they are with OpenAI, ids of calls apart.
     pub fn in_messages(&self) -> bool {
         !self.message_refuses.is_empty() || !self.knows_developer

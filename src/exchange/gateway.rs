@@ -370,7 +370,8 @@ impl Gateway {
         step.set("x-envoy-max-retries", plan.most_attempts().saturating_sub(1).to_string());
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
-        let id = self.ledger.open(config.clone());
+        let spans = (operation == Operation::Chat).then(|| facts.spans(&document)).flatten();
+        let id = self.ledger.open(config.clone(), spans);
         let plan = Plan { id, ..plan };
         let asked = self.asked.get_or_insert_default();
         asked.rule = rule.map(|rule| rule.name.clone());

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::Cause;
 use crate::price::Tariff;
 use crate::route::Hop;
+use crate::splice::Spans;
 
 /// Requests under way.
 #[derive(Debug, Default)]
@@ -29,6 +30,7 @@ pub struct Ledger {
 struct Open {
     config: Rc<Config>,
     tried: Vec<Tried>,
+    spans: Option<Spans>,
 }
 
 /// What is known of one attempt.
@@ -71,11 +73,17 @@ impl Tried {
 }
 
 impl Ledger {
-    /// A request begins; the number is by what its attempts find it.
-    pub(super) fn open(&self, config: Rc<Config>) -> u64 {
+    /// A request begins; the number is by what its attempts find it. What the gateway position has found out about its body
+    /// is there for them.
+    pub(super) fn open(&self, config: Rc<Config>, spans: Option<Spans>) -> u64 {
         self.last.set(self.last.get().wrapping_add(1));
-        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new() });
+        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new(), spans });
         self.last.get()
+    }
+
+    /// Where its body is to be changed, if that is known.
+    pub(super) fn spans(&self, request: u64) -> Option<Spans> {
+        self.open.borrow().get(&request)?.spans.clone()
     }
 
     /// An attempt begins.
@@ -95,7 +103,7 @@ impl Ledger {
     /// What tokens of the attempt that began last cost; `None`: an attempt before it cost nobody knows what.
     pub(super) fn tariff(&self, request: u64, now: u64) -> Option<Tariff> {
         let open = self.open.borrow();
-        let Open { config, tried } = open.get(&request)?;
+        let Open { config, tried, .. } = open.get(&request)?;
         let (last, before) = tried.split_last()?;
         let before =
             if before.is_empty() { Used::default() } else { Used::of(&attempts(config, before.to_vec(), 0, now)) };

@@ -69,12 +69,11 @@ const LIMITS: &[Limit] = &[
 /// some left, or nothing is said. That is: no request left, or of tokens fewer than one in [`FEW`] hundred.
 pub(super) fn spent(headers: &Headers, now: u64) -> Option<u64> {
     // Most answers have none of them.
-    let mut told = headers.iter().filter(|(name, _)| name.contains("limit")).peekable();
-    told.peek()?;
-    let told: Vec<&(String, String)> = told.collect();
-    let value = |name: &str| told.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
-    let waits = LIMITS.iter().filter_map(|limit| {
-        let remaining = number(value(limit.remaining)?)?;
+    let told = headers.iter().filter(|(name, _)| memchr::memmem::find(name.as_bytes(), b"remaining").is_some());
+    let value = |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
+    let waits = told.filter_map(|(name, remaining)| {
+        let limit = LIMITS.iter().find(|limit| limit.remaining == name)?;
+        let remaining = number(remaining.trim())?;
         let few = match limit.of {
             Requests => 0.0,
             Tokens => value(limit.limit).and_then(number).unwrap_or_default() * FEW / 100.0,

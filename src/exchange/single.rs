@@ -56,7 +56,8 @@ impl Single {
         if begun.flow != Flow::Hold {
             return begun;
         }
-        let sent = attempt.request_body(host, body);
+        let wanted = attempt.wants_request().of(body.len());
+        let sent = attempt.request_body(host, body.get(..wanted).unwrap_or(body));
         if sent.flow != Flow::Continue {
             return sent;
         }
@@ -78,7 +79,7 @@ impl Single {
         step.properties.extend(begun.properties);
         step.notices.extend(begun.notices);
         step.metrics.extend(begun.metrics);
-        step.body = sent.body;
+        (step.body, step.replaces) = (sent.body, sent.replaces);
         step
     }
 

@@ -18,8 +18,10 @@ pub struct Step {
     pub keep: Option<Headers>,
     /// Headers to set, or to remove where there is no value.
     pub headers: Vec<(&'static str, Option<String>)>,
-    /// What to put in place of all of the body that the host holds.
+    /// What to put in place of the body that the host holds.
     pub body: Option<String>,
+    /// Of how many of its first bytes; `None`: of all of it.
+    pub replaces: Option<usize>,
     /// Whether what the client has of the answer must not look complete: where there is no place for `body`, the stream
     /// is to be reset.
     pub broken: bool,
@@ -76,12 +78,29 @@ pub enum Want {
     Nothing,
     /// All of it at once, when it is complete.
     Whole,
+    /// When it is complete, so many of its first `bytes` if it is `of` so many in all, or else all of it.
+    Start {
+        /// What is wanted.
+        bytes: usize,
+        /// What there should be.
+        of: usize,
+    },
     /// Each piece as it comes.
     Pieces,
     /// To see each piece go by: see [`Machine::response_passes`].
     Sight,
     /// The same of the end alone.
     End,
+}
+
+impl Want {
+    /// How much of a complete body of so many bytes is wanted.
+    pub fn of(self, size: usize) -> usize {
+        match self {
+            Self::Start { bytes, of } if of == size => bytes,
+            _ => size,
+        }
+    }
 }
 
 /// One HTTP stream as a machine: a method for each thing that happens. What a machine does not care for passes.

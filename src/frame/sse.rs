@@ -122,9 +122,9 @@ impl Decoder {
         let mut data: Option<Range<usize>> = None;
         let mut lines = 0;
         let mut at = 0;
-        while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
-            let length = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-            let (line, end) = rest.split_at_checked(length).unwrap_or_default();
+        while let Some(ahead) = raw.get(at..).filter(|ahead| !ahead.is_empty()) {
+            let length = memchr::memchr2(b'\n', b'\r', ahead).unwrap_or(ahead.len());
+            let (line, end) = ahead.split_at_checked(length).unwrap_or_default();
             let (field, value) = field(line);
             match field {
                 b"event" => name = line.get(value).unwrap_or_default(),

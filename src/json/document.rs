@@ -1,5 +1,7 @@
 //! A parsed document and the values in it.
 
+use core::cmp::Ordering;
+
 use super::parse::{Invalid, Node, parse};
 use super::str::Str;
 
@@ -41,8 +43,8 @@ impl<'a> Document<'a> {
     /// The first thing that is wrong, and where.
     pub fn parse(text: &'a [u8]) -> Result<Self, Invalid> {
         let nodes = parse(text)?;
-        let text =
-            core::str::from_utf8(text).map_err(|error| Invalid { reason: "not UTF-8", offset: error.valid_up_to() })?;
+        let text = simdutf8::compat::from_utf8(text)
+            .map_err(|error| Invalid { reason: "not UTF-8", offset: error.valid_up_to() })?;
         Ok(Self { text, nodes })
     }
 
@@ -75,7 +77,7 @@ impl<'a> Value<'a> {
 
     /// What kind of value it is, told by its first byte.
     pub fn kind(self) -> Kind {
-        match self.raw().as_bytes().first() {
+        match self.document.text.as_bytes().get(self.start()) {
             Some(b'{') => Kind::Object,
             Some(b'[') => Kind::Array,
             Some(b'"') => Kind::String,
@@ -135,7 +137,30 @@ impl<'a> Value<'a> {
 
     /// The first member of an object with that name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        self.members().find(|(member, _)| *member == *name).map(|(_, value)| value)
+        let mut rest = self.contents(Kind::Object);
+        while let Some(member) = rest.next() {
+            let value = rest.next()?;
+            if member.is_literal(name) {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Whether it is the string `text`. Most names are told apart by their length or their first byte.
+    fn is_literal(self, text: &str) -> bool {
+        let literal =
+            self.document.text.as_bytes().get(self.start() + 1..self.end().saturating_sub(1)).unwrap_or_default();
+        let text = text.as_bytes();
+        match literal.len().cmp(&text.len()) {
+            Ordering::Equal => literal.first() == text.first() && literal == text && !literal.contains(&b'\\'),
+            // An escape is longer than what it stands for.
+            Ordering::Greater => {
+                memchr::memchr(b'\\', literal).is_some()
+                    && self.as_str().is_some_and(|literal| literal.decode().as_bytes() == text)
+            }
+            Ordering::Less => false,
+        }
     }
 
     /// [`Self::get`] through nested objects.

@@ -6,10 +6,11 @@
 
 mod document;
 mod parse;
+mod scan;
 mod str;
 mod write;
 
 pub use self::document::{Document, Elements, Kind, Members, Value};
-pub use self::parse::{Invalid, MAX_DEPTH, MAX_NODES};
+pub use self::parse::{Invalid, MAX_DEPTH, MAX_NODES, literal_at};
 pub use self::str::Str;
 pub use self::write::{Quoted, Write, Writer};

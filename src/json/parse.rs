@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::scan::plain;
+
 /// How deep arrays and objects may nest. serde_json and most providers stop at 128 too.
 pub const MAX_DEPTH: usize = 128;
 
@@ -41,6 +43,17 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Node>, Invalid> {
     }
     parser.document()?;
     Ok(parser.nodes)
+}
+
+/// The string that `text` begins with, in its quotes, and what follows it; `None` if it begins with none.
+pub fn literal_at(text: &[u8]) -> Option<(&str, &[u8])> {
+    let mut parser = Parser { text, at: 0, nodes: Vec::new(), open: Vec::new() };
+    if parser.peek() != Some(b'"') {
+        return None;
+    }
+    parser.string().ok()?;
+    let (literal, rest) = text.split_at_checked(parser.at)?;
+    Some((simdutf8::basic::from_utf8(literal).ok()?, rest))
 }
 
 enum Expect {
@@ -159,22 +172,16 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<(), Invalid> {
         self.at += 1;
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let Some(length) = memchr::memchr2(b'"', b'\\', rest) else {
-                self.at = self.text.len();
-                return Err(self.invalid("a string is not closed"));
-            };
-            let plain = rest.get(..length).unwrap_or_default();
-            if has_control(plain) {
-                self.at += plain.iter().position(|byte| *byte < 0x20).unwrap_or(0);
-                return Err(self.invalid("a control character in a string"));
+            self.at += plain(self.text.get(self.at..).unwrap_or_default());
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.invalid("a control character in a string")),
+                None => return Err(self.invalid("a string is not closed")),
             }
-            self.at += length;
-            if self.peek() == Some(b'"') {
-                self.at += 1;
-                return Ok(());
-            }
-            self.escape()?;
         }
     }
 
@@ -244,11 +251,6 @@ impl Parser<'_> {
     }
 }
 
-/// Folds whole chunks without an early exit, which compilers turn into vector instructions.
-fn has_control(text: &[u8]) -> bool {
-    text.chunks(64).any(|chunk| chunk.iter().fold(false, |found, byte| found | (*byte < 0x20)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{MAX_DEPTH, parse};
@@ -284,6 +286,14 @@ mod tests {
             ("\u{feff}{}", "expected a value"),
         ] {
             check(text, Err(reason));
+        }
+    }
+
+    #[test]
+    fn a_string_is_read_by_itself() {
+        assert_eq!(super::literal_at(br#""a\"\u00e9",1"#), Some((r#""a\"\u00e9""#, &b",1"[..])));
+        for text in [&b""[..], b"1", b"\"a", b"\"\\x\"", b"\"\xff\"", b"\"\n\""] {
+            assert_eq!(super::literal_at(text), None);
         }
     }
 

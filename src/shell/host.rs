@@ -1,5 +1,6 @@
 //! The host's calls as the streams need them. Header values are bytes: the SDK's own string calls panic on others.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
 
 use log::{error, info, warn};
@@ -45,7 +46,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     }
     set_headers(half, step.keep, step.headers);
     if let Some(body) = step.body {
-        check("body", hostcalls::set_buffer(half.body(), 0, held, body.as_bytes()));
+        check("body", hostcalls::set_buffer(half.body(), 0, step.replaces.unwrap_or(held), body.as_bytes()));
     }
     if step.reroute {
         check("clear_route_cache", hostcalls::call_foreign_function("clear_route_cache", None));
@@ -88,9 +89,17 @@ pub(super) fn apply_without_body(mut step: Step) -> Action {
     action
 }
 
-/// One call where all are known anew, else one for each.
+/// One call where all are known anew, two where there are many changes, else one for each.
 fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Option<String>)>) {
     let Some(mut headers) = keep else {
+        if changes.len() >= MANY {
+            let mut headers = hostcalls::get_map_bytes(half.headers()).unwrap_or_default();
+            headers.retain(|(name, _)| !changes.iter().any(|(changed, _)| name == changed));
+            let kept = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+            let set = changes.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes())));
+            check("headers", hostcalls::set_map_bytes(half.headers(), kept.chain(set).collect()));
+            return;
+        }
         for (name, value) in changes {
             let value = value.as_ref().map(String::as_bytes);
             check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
@@ -105,6 +114,9 @@ fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Op
     check("headers", hostcalls::set_map_bytes(half.headers(), headers));
 }
 
+/// To read all headers and set them costs as much as to set so many of them.
+const MANY: usize = 5;
+
 fn answer(reply: Reply) -> Action {
     let mut headers = if reply.is_json() { vec![("content-type", "application/json")] } else { Vec::new() };
     headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
@@ -113,30 +125,62 @@ fn answer(reply: Reply) -> Action {
     Action::Pause
 }
 
-/// Envoy, while it calls about one half of a stream.
-pub(super) struct Call {
-    pub half: Half,
-    /// Differs from stream to stream.
-    pub stream: u32,
+/// Headers as they were read last. Nobody else changes them while they are held.
+#[derive(Default)]
+pub(super) struct Seen {
+    headers: RefCell<Option<Headers>>,
+    /// How many were looked at one by one.
+    looks: Cell<u8>,
 }
 
-impl Host for Call {
+/// To read all headers costs as much as to look at so many of them.
+const FEW: u8 = 2;
+
+/// Envoy, while it calls about one half of a stream.
+pub(super) struct Call<'s> {
+    half: Half,
+    stream: u32,
+    seen: &'s Seen,
+    /// Since 1970. A call takes no time that matters.
+    now: OnceCell<Duration>,
+}
+
+impl<'s> Call<'s> {
+    /// `stream` differs from stream to stream.
+    pub fn new(half: Half, stream: u32, seen: &'s Seen) -> Self {
+        Self { half, stream, seen, now: OnceCell::new() }
+    }
+
+    fn since_1970(&self) -> Duration {
+        *self.now.get_or_init(since_1970)
+    }
+}
+
+impl Host for Call<'_> {
     fn now(&self) -> u64 {
-        now()
+        milliseconds(self.since_1970())
     }
 
     fn seed(&self) -> u64 {
-        let now = since_1970();
+        let now = self.since_1970();
         (u64::from(self.stream) << 32) ^ (now.as_secs() << 30) ^ u64::from(now.subsec_nanos())
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        hostcalls::get_map_value_bytes(self.half.headers(), name).ok().flatten().map(text)
+        let Seen { headers, looks } = self.seen;
+        if headers.borrow().is_none() && looks.replace(looks.get().saturating_add(1)) < FEW {
+            return hostcalls::get_map_value_bytes(self.half.headers(), name).ok().flatten().map(text);
+        }
+        let mut headers = headers.borrow_mut();
+        let headers = headers.get_or_insert_with(|| all(self.half));
+        let mut values = headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        let first = values.next()?.to_owned();
+        // As Envoy joins them.
+        Some(values.fold(first, |joined, value| joined + "," + value))
     }
 
     fn headers(&self) -> Headers {
-        let headers = hostcalls::get_map_bytes(self.half.headers()).unwrap_or_default();
-        headers.into_iter().map(|(name, value)| (name, text(value))).collect()
+        self.seen.headers.take().unwrap_or_else(|| all(self.half))
     }
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
@@ -159,7 +203,7 @@ impl Host for Call {
     }
 }
 
-impl Shared for Call {
+impl Shared for Call<'_> {
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
         // What is not there has no version: with one that no record has, only the first to make it succeeds.
         let (record, version) = hostcalls::get_shared_data(key).unwrap_or_default();
@@ -176,9 +220,19 @@ impl Shared for Call {
 const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
 const TIMED_OUT: u64 = 1 << 2 | 1 << 16 | 1 << 19 | 1 << 22;
 
+/// All headers, as text.
+fn all(half: Half) -> Headers {
+    let headers = hostcalls::get_map_bytes(half.headers()).unwrap_or_default();
+    headers.into_iter().map(|(name, value)| (name, text(value))).collect()
+}
+
 /// In milliseconds since 1970.
 pub(super) fn now() -> u64 {
-    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+    milliseconds(since_1970())
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn since_1970() -> Duration {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 
-use super::host::{self, Call, Half, check};
+use super::host::{self, Call, Half, Seen, check};
 use crate::config::Config;
 use crate::exchange::{Flow, Machine};
 
@@ -53,9 +53,9 @@ fn try_again(stream: u32, machine: &Waiting) -> bool {
         return true;
     }
     let held = || host::held(Half::Request).unwrap_or_default();
-    let step = machine
-        .borrow_mut()
-        .request_waits(&Call { half: Half::Request, stream }, &|| host::body(Half::Request, 0, usize::MAX));
+    let headers = Seen::default();
+    let call = Call::new(Half::Request, stream, &headers);
+    let step = machine.borrow_mut().request_waits(&call, &|| host::body(Half::Request, 0, usize::MAX));
     if step.flow == Flow::Wait {
         return false;
     }

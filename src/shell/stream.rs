@@ -6,22 +6,24 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::host::{self, Half};
+use super::host::{self, Call, Half, Seen};
 use super::{idle, metrics, queue};
-use crate::exchange::{Flow, Machine, Want};
+use crate::exchange::{Flow, Machine, Step, Want};
 
 pub(super) struct Stream<M> {
     /// A tick finds it too, while its request waits.
     machine: Rc<RefCell<M>>,
     /// Differs from stream to stream, for what is left to chance.
     id: u32,
+    /// Headers that were read.
+    headers: Seen,
     /// How much of the answer that Envoy holds the machine has seen already, in bytes.
     seen: usize,
 }
 
 impl<M: Machine> Stream<M> {
     pub fn new(machine: M, id: u32) -> Self {
-        Self { machine: Rc::new(RefCell::new(machine)), id, seen: 0 }
+        Self { machine: Rc::new(RefCell::new(machine)), id, headers: Seen::default(), seen: 0 }
     }
 }
 
@@ -35,8 +37,8 @@ impl<M: Machine> Context for Stream<M> {
 }
 
 impl<M: Machine + 'static> Stream<M> {
-    fn host(&self, half: Half) -> host::Call {
-        host::Call { half, stream: self.id }
+    fn host(&self, half: Half) -> Call<'_> {
+        Call::new(half, self.id, &self.headers)
     }
 
     /// More of the request's body is there, `size` bytes in all; `end` if it is the last.
@@ -45,16 +47,26 @@ impl<M: Machine + 'static> Stream<M> {
         let step = match machine.wants_request() {
             Want::Nothing => return Action::Continue,
             Want::Sight | Want::End => return Action::Continue,
-            Want::Whole | Want::Pieces if !end => machine.request_grows(size as u64),
-            Want::Whole | Want::Pieces => {
-                let body = host::body(Half::Request, 0, size);
+            _ if !end => machine.request_grows(size as u64),
+            wanted => {
+                let body = host::body(Half::Request, 0, wanted.of(size));
                 machine.request_body(&self.host(Half::Request), &body)
             }
         };
+        drop(machine);
         if step.flow == Flow::Wait {
             queue::waits(self.id, self.machine.clone());
         }
-        host::apply(Half::Request, step, size)
+        self.apply(step, size)
+    }
+
+    fn apply(&mut self, step: Step, held: usize) -> Action {
+        let changes = step.keep.is_some() || !step.headers.is_empty();
+        let action = host::apply(Half::Request, step, held);
+        if changes || action == Action::Continue {
+            self.headers = Seen::default();
+        }
+        action
     }
 
     /// The same for the answer's.
@@ -70,7 +82,7 @@ impl<M: Machine + 'static> Stream<M> {
                 return Action::Continue;
             }
             Want::Whole if !end => machine.response_grows(&self.host(Half::Response), size as u64),
-            Want::Whole | Want::Pieces => {
+            Want::Whole | Want::Start { .. } | Want::Pieces => {
                 let bytes = host::body(Half::Response, self.seen, size.saturating_sub(self.seen));
                 machine.response_body(&self.host(Half::Response), &bytes, end)
             }
@@ -88,7 +100,7 @@ impl<M: Machine + 'static> Stream<M> {
 impl<M: Machine + 'static> HttpContext for Stream<M> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let step = self.machine.borrow_mut().request_headers(&self.host(Half::Request), end);
-        host::apply(Half::Request, step, 0)
+        self.apply(step, 0)
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
@@ -101,6 +113,7 @@ impl<M: Machine + 'static> HttpContext for Stream<M> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        self.headers = Seen::default();
         let step = self.machine.borrow_mut().response_headers(&self.host(Half::Response), end);
         host::apply(Half::Response, step, 0)
     }

@@ -8,6 +8,7 @@ mod differ;
 mod edit;
 mod mend;
 mod patch;
+mod repeat;
 mod request;
 mod sift;
 mod stream;
@@ -15,5 +16,5 @@ mod usage;
 
 pub use self::answer::{answer, embeddings, list};
 pub use self::edit::edit;
-pub use self::request::{Facts, request};
+pub use self::request::{Facts, Spans, request};
 pub use self::stream::Stream;

@@ -14,6 +14,12 @@ impl Patches {
         self.patches.push((span, text.into()));
     }
 
+    /// Where what stands at `place`, outside all spans, comes to stand.
+    pub fn moved(&self, place: usize) -> usize {
+        let before = self.patches.iter().filter(|(span, _)| span.end <= place);
+        before.fold(place, |place, (span, text)| (place + text.len()).saturating_sub(span.len()))
+    }
+
     /// Appends `text` with its spans replaced to `out`.
     pub fn apply(mut self, text: &str, out: &mut String) {
         // What is inserted comes before what is taken out at the same place.

@@ -2,13 +2,15 @@
 //!
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 
+use core::ops::Range;
+
 use hashbrown::HashSet;
 
 use super::differ;
 use super::patch::Patches;
 use crate::dialect::{Differences, Dropped, Operation};
 use crate::error::{Cause, Error};
-use crate::json::{Document, Kind, Str, Value, Write};
+use crate::json::{Document, Kind, Str, Value, Write, literal_at};
 
 /// What the gateway has to know of a request, whoever will answer it.
 #[derive(Debug, Clone)]
@@ -20,6 +22,16 @@ pub struct Facts<'a> {
     /// Whether the client wants the usage at the end of the stream.
     pub include_usage: bool,
     places: Places<'a>,
+}
+
+/// Where a chat request is to be changed for a provider whose dialect is OpenAI's own, so that it need not be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spans {
+    /// How long the request is, in bytes.
+    pub size: usize,
+    model: Range<usize>,
+    /// Whether the usage is to be asked for, and nothing else is yet.
+    asks_for_usage: bool,
 }
 
 /// The members that may have to change.
@@ -63,6 +75,40 @@ impl<'a> Facts<'a> {
         };
         let include_usage = places.stream_options.and_then(|options| options.get("include_usage"));
         Ok(Self { model, stream, include_usage: include_usage.and_then(Value::as_bool).unwrap_or(false), places })
+    }
+
+    /// Where a chat request is to be changed; `None` if it has calls, whose ids may have to change, or something unusual.
+    pub fn spans(&self, document: &Document<'_>) -> Option<Spans> {
+        let has_ids = |message: Value<'_>| message.get("tool_calls").or(message.get("tool_call_id")).is_some();
+        let asks_for_usage = self.stream && !self.include_usage;
+        if self.places.messages?.elements().any(has_ids) || asks_for_usage && self.places.stream_options.is_some() {
+            return None;
+        }
+        let model = self.places.model?;
+        Some(Spans { size: document.text().len(), model: model.start()..model.end(), asks_for_usage })
+    }
+}
+
+impl Spans {
+    /// Where the last of them ends, in bytes: behind that nothing changes.
+    pub fn end(&self) -> usize {
+        self.model.end
+    }
+
+    /// What takes the place of the request's `beginning`, as far as [`Self::end`], so that it asks for `model`; `None` if it is
+    /// not the request of which the spans are.
+    pub fn request(&self, beginning: &[u8], model: &str) -> Option<String> {
+        let (before, place) = beginning.split_at_checked(self.model.start)?;
+        let (asked, rest) = literal_at(place)?;
+        let before =
+            core::str::from_utf8(before).ok().filter(|_| rest.is_empty() && asked.len() == self.model.len())?;
+        let mut out = String::with_capacity(before.len() + model.len() + 64);
+        out.push_str(before);
+        model.write(&mut out);
+        if self.asks_for_usage {
+            out.push_str(ASKED);
+        }
+        Some(out)
     }
 }
 
@@ -150,7 +196,7 @@ pub fn request(
 fn ask_for_usage(options: Option<Value<'_>>, model: Value<'_>, patches: &mut Patches) {
     const ALL: &str = r#"{"include_usage":true}"#;
     let Some(options) = options else {
-        patches.replace(model.end()..model.end(), format!(r#","stream_options":{ALL}"#));
+        patches.replace(model.end()..model.end(), ASKED);
         return;
     };
     match options.get("include_usage") {
@@ -161,6 +207,9 @@ fn ask_for_usage(options: Option<Value<'_>>, model: Value<'_>, patches: &mut Pat
         None => patches.replace(options.start()..options.end(), ALL),
     }
 }
+
+/// What asks for it where there are no other options of streams.
+const ASKED: &str = r#","stream_options":{"include_usage":true}"#;
 
 /// `text` as a JSON string.
 pub(super) fn literal(text: &str) -> String {

@@ -4,6 +4,7 @@
 
 use super::mend::{Choice, MOST, is_broken};
 use super::patch::Patches;
+use super::repeat::{Pattern, texts};
 use super::request::literal;
 use super::usage::{tier, usage};
 use crate::chat::{ServiceTier, Usage};
@@ -38,6 +39,8 @@ struct Watched {
     tariff: Option<Tariff>,
     /// Events with something in them.
     events: u64,
+    /// What the last of them was like.
+    pattern: Pattern,
 }
 
 impl Stream {
@@ -125,6 +128,10 @@ impl Watched {
         if self.done {
             return Ok(());
         }
+        if self.pattern.apply(frame.raw, out) {
+            self.events += 1;
+            return Ok(());
+        }
         let Some(data) = frame.data.filter(|data| !data.trim_ascii().is_empty()) else {
             // A comment keeps the connection alive; before the first content there is nothing to keep.
             if self.content {
@@ -154,15 +161,19 @@ impl Watched {
         }
         let mut patches = Patches::default();
         self.events += u64::from(self.content);
+        let start = out.len();
         if !self.event(root, model, include_usage, &mut patches, out) {
             return Ok(());
         }
+        let alone = out.len() == start;
         match frame.data_at {
             Some(at) => {
+                let texts = if alone { texts(root, at, &patches) } else { Vec::new() };
                 let (before, rest) = frame.raw.split_at_checked(at).unwrap_or_default();
                 out.push_str(&String::from_utf8_lossy(before));
                 patches.apply(document.text(), out);
                 out.push_str(&String::from_utf8_lossy(rest.get(data.len()..).unwrap_or_default()));
+                self.pattern.learn(frame.raw, out.get(start..).unwrap_or_default(), &texts);
             }
             None => {
                 let mut joined = String::new();

@@ -74,7 +74,9 @@ impl Filters for Native {
             (Half::Response, Event::Headers { end }) => (machine.response_headers(&host, end), Want::Nothing),
             (Half::Request, Event::Body { .. } | Event::Trailers) => match machine.wants_request() {
                 Want::Nothing => return Action::Continue,
-                wanted if event != (Event::Body { end: false }) => (machine.request_body(&host, body), wanted),
+                wanted if event != (Event::Body { end: false }) => {
+                    (machine.request_body(&host, &body[..wanted.of(body.len())]), wanted)
+                }
                 wanted => (machine.request_grows(body.len() as u64), wanted),
             },
             (Half::Response, Event::Body { .. } | Event::Trailers) => {
@@ -147,7 +149,8 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
         }
     }
     if let Some(body) = step.body {
-        *held.body.as_mut().expect("a body to replace") = body.into();
+        let held = held.body.as_mut().expect("a body to replace");
+        held.splice(..step.replaces.unwrap_or(held.len()), body.into_bytes());
     }
     if step.flow == Flow::Continue { Action::Continue } else { Action::Pause }
 }

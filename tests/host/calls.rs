@@ -20,13 +20,18 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     l.func_wrap("env", "proxy_log", |mut c: Call<'_>, _level: i32, at: i32, size: i32| -> Status {
+        count(&mut c, "proxy_log");
         let line = text(&c, at, size);
         c.data_mut().log.push(line);
         OK
     })?;
     // Nobody ticks here.
-    l.func_wrap("env", "proxy_set_tick_period_milliseconds", |_: Call<'_>, _: i32| -> Status { OK })?;
+    l.func_wrap("env", "proxy_set_tick_period_milliseconds", |mut c: Call<'_>, _: i32| -> Status {
+        count(&mut c, "proxy_set_tick_period_milliseconds");
+        OK
+    })?;
     l.func_wrap("env", "proxy_get_current_time_nanoseconds", |mut c: Call<'_>, out: i32| -> Status {
+        count(&mut c, "proxy_get_current_time_nanoseconds");
         write(&mut c, out, &(NOW * 1_000_000_000).to_le_bytes());
         OK
     })?;
@@ -34,6 +39,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_get_buffer_bytes",
         |mut c: Call<'_>, kind: i32, start: i32, most: i32, out: i32, size: i32| {
+            count(&mut c, "proxy_get_buffer_bytes");
             let Some(bytes) = buffer(&mut c, kind) else { return NOT_FOUND };
             let start = bytes.len().min(start as usize);
             let end = bytes.len().min(start.saturating_add(most as usize));
@@ -45,6 +51,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_set_buffer_bytes",
         |mut c: Call<'_>, kind: i32, start: i32, size: i32, at: i32, n: i32| {
+            count(&mut c, "proxy_set_buffer_bytes");
             let bytes = read(&c, at, n);
             let Some(buffer) = buffer(&mut c, kind) else { return BAD_ARGUMENT };
             buffer.splice(start as usize..buffer.len().min((start + size) as usize), bytes);
@@ -55,6 +62,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_get_header_map_value",
         |mut c: Call<'_>, map: i32, at: i32, n: i32, out: i32, size: i32| {
+            count(&mut c, "proxy_get_header_map_value");
             let name = text(&c, at, n);
             let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
             match headers.get(&name) {
@@ -67,6 +75,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_replace_header_map_value",
         |mut c: Call<'_>, map: i32, at: i32, n: i32, v: i32, vn: i32| {
+            count(&mut c, "proxy_replace_header_map_value");
             let (name, value) = (text(&c, at, n), read(&c, v, vn));
             let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
             headers.set(&name, value);
@@ -74,23 +83,27 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         },
     )?;
     l.func_wrap("env", "proxy_remove_header_map_value", |mut c: Call<'_>, map: i32, at: i32, n: i32| {
+        count(&mut c, "proxy_remove_header_map_value");
         let name = text(&c, at, n);
         let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
         headers.remove(&name);
         OK
     })?;
     l.func_wrap("env", "proxy_get_header_map_pairs", |mut c: Call<'_>, map: i32, out: i32, size: i32| {
+        count(&mut c, "proxy_get_header_map_pairs");
         let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
         let bytes = serialized(headers);
         give(&mut c, &bytes, out, size)
     })?;
     l.func_wrap("env", "proxy_set_header_map_pairs", |mut c: Call<'_>, map: i32, at: i32, n: i32| {
+        count(&mut c, "proxy_set_header_map_pairs");
         let anew = pairs(&read(&c, at, n));
         let Some(headers) = headers(&mut c, map) else { return BAD_ARGUMENT };
         *headers = anew;
         OK
     })?;
     l.func_wrap("env", "proxy_get_property", |mut c: Call<'_>, at: i32, n: i32, out: i32, size: i32| {
+        count(&mut c, "proxy_get_property");
         let name = text(&c, at, n);
         if name == "source\0address" {
             return give(&mut c, b"10.0.0.9:4711", out, size);
@@ -111,6 +124,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         }
     })?;
     l.func_wrap("env", "proxy_set_property", |mut c: Call<'_>, at: i32, n: i32, v: i32, vn: i32| {
+        count(&mut c, "proxy_set_property");
         let (name, value) = (text(&c, at, n), read(&c, v, vn));
         c.data_mut().state.set(&name, &value);
         OK
@@ -119,6 +133,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_get_shared_data",
         |mut c: Call<'_>, at: i32, n: i32, out: i32, size: i32, version_out: i32| {
+            count(&mut c, "proxy_get_shared_data");
             let Some((record, version)) = c.data().state.record(&text(&c, at, n)) else { return NOT_FOUND };
             write(&mut c, version_out, &version.to_le_bytes());
             give(&mut c, &record, out, size)
@@ -127,7 +142,8 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
     l.func_wrap(
         "env",
         "proxy_set_shared_data",
-        |c: Call<'_>, at: i32, n: i32, v: i32, vn: i32, version: i32| -> Status {
+        |mut c: Call<'_>, at: i32, n: i32, v: i32, vn: i32, version: i32| -> Status {
+            count(&mut c, "proxy_set_shared_data");
             let set = c.data().state.set_record(&text(&c, at, n), &read(&c, v, vn), version.cast_unsigned());
             if set { OK } else { CAS_MISMATCH }
         },
@@ -136,6 +152,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_send_local_response",
         |mut c: Call<'_>, status: i32, _: i32, _: i32, at: i32, n: i32, h: i32, hn: i32, _grpc: i32| {
+            count(&mut c, "proxy_send_local_response");
             let headers = pairs(&read(&c, h, hn));
             let reply = Reply { status: u16::try_from(status).unwrap(), headers, body: read(&c, at, n) };
             c.data_mut().held.reply = Some(reply);
@@ -146,6 +163,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         "env",
         "proxy_call_foreign_function",
         |mut c: Call<'_>, at: i32, n: i32, _: i32, _: i32, _: i32, _: i32| {
+            count(&mut c, "proxy_call_foreign_function");
             if text(&c, at, n) != "clear_route_cache" {
                 return NOT_FOUND;
             }
@@ -172,6 +190,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         OK
     })?;
     l.func_wrap("env", "proxy_close_stream", |mut c: Call<'_>, half: i32| {
+        count(&mut c, "proxy_close_stream");
         let held = &mut c.data_mut().held;
         assert_eq!((half, held.half), (1, Half::Response), "only answers are reset");
         held.reset = true;
@@ -214,6 +233,10 @@ fn serialized(headers: &Headers) -> Vec<u8> {
     let sizes = headers.0.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())].concat());
     let texts = headers.0.iter().flat_map(|(name, value)| [name.as_bytes(), b"\0", value, b"\0"].concat());
     number(headers.0.len()).into_iter().chain(sizes).chain(texts).collect()
+}
+
+fn count(c: &mut Call<'_>, name: &'static str) {
+    *c.data_mut().calls.entry(name).or_default() += 1;
 }
 
 fn memory(c: &Call<'_>) -> Memory {

@@ -3,6 +3,7 @@
 //! <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>
 
 mod calls;
+pub mod meter;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ struct Host {
     log: Vec<String>,
     /// What the module counts: names, and what they have come to.
     statistics: Vec<(String, u64)>,
+    calls: BTreeMap<&'static str, u64>,
 }
 
 /// The module, or None (said once) where it was not built.
@@ -64,6 +66,7 @@ impl Wasm {
             variables: u32::try_from(environment.len()).unwrap(),
             log: Vec::new(),
             statistics: Vec::new(),
+            calls: BTreeMap::new(),
         };
         let mut store = Store::new(&engine, host);
         let mut linker = linker(&engine).unwrap();
@@ -106,6 +109,14 @@ impl Wasm {
         let good = self.call::<_, i32>("proxy_on_configure", (id, i32::try_from(configuration.len()).unwrap()));
         self.roots.insert(root.to_owned(), id);
         if good == 1 { Ok(()) } else { Err(self.store.data().log.join("\n")) }
+    }
+
+    /// What it has cost so far: calls of the host by name, and where [`meter::metered`] made the module, instructions of each
+    /// function.
+    pub fn cost(&self) -> (BTreeMap<&'static str, u64>, Vec<u64>) {
+        let counter = |number: usize| self.instance.get_global(&self.store, &number.to_string());
+        let counts = (0..).map_while(counter).map(|counter| counter.get(&self.store).i64().unwrap().cast_unsigned());
+        (self.store.data().calls.clone(), counts.collect())
     }
 
     /// In bytes.

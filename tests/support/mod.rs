@@ -70,6 +70,11 @@ impl Process {
         times.sum()
     }
 
+    /// By what the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it has printed.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
@@ -240,7 +245,7 @@ impl Gateway {
 }
 
 /// An Envoy on this configuration.
-fn envoy(file: &Path) -> Command {
+pub fn envoy(file: &Path) -> Command {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/envoy");
     let mut command = Command::new(if own.exists() { own } else { PathBuf::from("envoy") });
     command.args(["--use-dynamic-base-id", "-l", "warn", "-c"]).arg(file);
@@ -248,10 +253,10 @@ fn envoy(file: &Path) -> Command {
 }
 
 /// A folder of its own, gone when dropped.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("model-gateway-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -16,6 +16,7 @@ use crate::metrics::{Common, Update};
 use crate::names;
 use crate::price::{self, Cost};
 use crate::route::{Hop, Plan};
+use crate::splice::Spans;
 
 /// One attempt at a request: what goes to the provider, and what comes back.
 pub struct Attempt {
@@ -58,6 +59,8 @@ struct Course {
     tokens: u64,
     /// By what the answer is known if the provider gives it no id.
     id: String,
+    /// Where the body is to be changed, if it need not be read for that.
+    spans: Option<Spans>,
     /// Parameters that the provider has no word for.
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.
@@ -108,7 +111,11 @@ impl Machine for Attempt {
     }
 
     fn wants_request(&self) -> Want {
-        if matches!(self.phase, Phase::Request(_)) { Want::Whole } else { Want::Nothing }
+        match &self.phase {
+            Phase::Request(Course { spans: Some(spans), .. }) => Want::Start { bytes: spans.end(), of: spans.size },
+            Phase::Request(_) => Want::Whole,
+            _ => Want::Nothing,
+        }
     }
 
     fn request_body(&mut self, host: &dyn Host, body: &[u8]) -> Step {

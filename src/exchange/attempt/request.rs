@@ -89,6 +89,11 @@ impl Upstream {
     pub(super) fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether a chat for `model` goes on as it is, but for the model's name.
+    fn speaks_openai(&self, model: &str) -> bool {
+        matches!(self.kind.speech_to(model), Speech::OpenAi) && self.kind.differences().are_none()
+    }
 }
 
 impl Attempt {
@@ -123,7 +128,9 @@ impl Attempt {
         }
         verdict::begins(host, &hop);
         let key = self.upstream.credentials.choose(host, &plan, &hop);
-        let course = Course::new(plan, hop, key, now);
+        let spans =
+            self.ledger.spans(plan.id).filter(|_| hop.edits.is_none() && self.upstream.speaks_openai(&hop.model));
+        let course = Course { spans, ..Course::new(plan, hop, key, now) };
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
@@ -146,8 +153,10 @@ impl Attempt {
         match self.say(host, body, &mut course) {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
-                step.keep = Some(to_provider(host.headers(), &self.upstream.forward_headers));
-                course.id = format!("chatcmpl-{}", host.header("x-request-id").unwrap_or_default());
+                let headers = host.headers();
+                let id = headers.iter().find(|(name, _)| name == "x-request-id");
+                course.id = format!("chatcmpl-{}", id.map_or("", |(_, id)| id.as_str()));
+                step.keep = Some(to_provider(headers, &self.upstream.forward_headers));
                 if !course.dropped.is_empty() {
                     self.note(&course, |tried| tried.dropped.clone_from(&course.dropped));
                 }
@@ -172,6 +181,16 @@ impl Attempt {
             settings: &self.upstream.settings,
             ..Target::new(&course.hop.model)
         };
+        if let Some(spans) = course.spans.as_ref().filter(|spans| body.len() == spans.end() && body.len() < spans.size)
+        {
+            let beginning = spans.request(body, target.model).ok_or_else(|| {
+                Error::new(Cause::ServerError, "The request is not the one that the gateway has read.")
+            })?;
+            let length = spans.size - body.len() + beginning.len();
+            let (step, unpaid) = self.address(host, &kind.path(&target), length, &target, course.key);
+            course.unpaid = unpaid;
+            return Ok(Step { body: Some(beginning), replaces: Some(body.len()), ..step });
+        }
         // The gateway position has checked it: it does parse.
         let parse = |body| Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, format!("{invalid}")));
         let mut edited = String::new();
@@ -215,21 +234,36 @@ impl Attempt {
         }
         // What the operator has taken out is no reason to refuse.
         course.dropped = [dropped, unwanted].concat();
+        let (step, unpaid) = self.address(host, &path, out.len(), &target, course.key);
+        course.unpaid = unpaid;
+        Ok(Step { body: Some(out), ..step })
+    }
+
+    /// Where a body of this length goes, and with which credential; why there is none, where there should be.
+    fn address(
+        &self,
+        host: &dyn Host,
+        path: &str,
+        length: usize,
+        target: &Target<'_>,
+        key: u8,
+    ) -> (Step, Option<&'static str>) {
         let mut step = Step::go();
         step.set(":path", format!("{}{path}", self.upstream.base_path));
         step.set(":authority", self.upstream.authority.as_str());
         step.set("content-type", "application/json");
-        step.set("content-length", out.len().to_string());
-        for (name, value) in kind.headers(&target) {
+        step.set("content-length", length.to_string());
+        for (name, value) in self.upstream.kind.headers(target) {
             step.set(name, value);
         }
-        match self.upstream.credentials.header(host, course.key) {
+        match self.upstream.credentials.header(host, key) {
             // Checked to be of letters already, and of any length: not by way of `set`, which cuts.
-            Ok(credential) => step.headers.extend(credential.map(|(name, value)| (name, Some(value)))),
-            Err(why) => course.unpaid = Some(why),
+            Ok(credential) => {
+                step.headers.extend(credential.map(|(name, value)| (name, Some(value))));
+                (step, None)
+            }
+            Err(why) => (step, Some(why)),
         }
-        step.body = Some(out);
-        Ok(step)
     }
 }
 
@@ -255,6 +289,7 @@ impl Course {
             retry_after: None,
             error_name: None,
             vectors: None,
+            spans: None,
             encoding: Encoding::Float,
             embedded: None,
             unpaid: None,

@@ -53,6 +53,37 @@ fn events_pass_as_they_came_but_for_the_models_name() {
     assert_eq!((usage.map(|usage| (usage.input, usage.output)), content), (Some((3, 2)), true));
 }
 
+/// Those that are alike are not parsed; nothing may come of that but speed.
+#[test]
+fn events_that_are_like_the_one_before_are_still_looked_at() {
+    let text = |text: &str| TEXT.replace("h\u{e9}", text);
+    let alike = [
+        TEXT.to_owned(),
+        text("a\\\"b\\n\\u00e9"),
+        text(""),
+        TEXT.replace("\"a\"}", "\"bcd\"}"),
+        text("\u{1f980}").replace("m-1", "m-2"),
+        text("c").replace("m-1", "m-2"),
+        text("c").replace("content", "reasoning"),
+        text("d").replace("content", "reasoning"),
+        text("e"),
+    ];
+    let sent = alike.concat() + END + USAGE + DONE;
+    let expected = asked(&sent).replace("m-2", "asked").replace(USAGE, "");
+    let (usage, _) = check(&sent, false, &expected, Ok(()));
+    assert_eq!(usage.map(|usage| usage.output), Some(2));
+    for wrong in ["a\nb", "\\x", "\"", "a"] {
+        let wrong = if wrong == "a" { text(wrong).replace('}', "") } else { text(wrong) };
+        check(&(TEXT.to_owned() + &wrong), true, &asked(TEXT), Err(Cause::BadAnswer));
+    }
+    let ended = text("a\"},\"finish_reason\":\"end_turn\",\"x\":{\"y\":\"b");
+    let mended = asked(&ended).replace("\"end_turn\"", "\"stop\",\"native_finish_reason\":\"end_turn\"");
+    check(&(TEXT.to_owned() + &ended + DONE), true, &(asked(TEXT) + &mended + DONE), Ok(()));
+    let used = text("a").replace("\"x\"", "").replace("\"obfuscation\"", "\"usage\":{\"prompt_tokens\":1},\"o\"");
+    let expected = asked(&(text("b") + &used + END + DONE));
+    assert_eq!(check(&(text("b") + &used + END + DONE), true, &expected, Ok(())).0.map(|usage| usage.input), Some(1));
+}
+
 #[test]
 fn names_of_members_may_be_escaped() {
     let escaped = |event: &str| event.replace("\"choices", "\"\\u0063hoices").replace("\"model", "\"m\\u006fdel");

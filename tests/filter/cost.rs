@@ -1,0 +1,189 @@
+//! What a request costs in the module, by two counts that no noise touches: calls of the host, and instructions.
+//!
+//! `cargo test --test filter cost:: -- --nocapture` prints them. With keys, limits and prices; bounds are what was reached and a tenth.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::bodies::{self, Dialect};
+use crate::host::{self, Wasm, meter};
+use crate::scripted::chat::ENVIRONMENT;
+use crate::scripted::envoy::{Answer, End, Script, run_on};
+use crate::scripted::filters::{Headers, Records};
+use crate::scripted::keys::hash;
+
+const KB: usize = 1 << 10;
+
+/// A request that is not streamed, by the size of its body: the most calls, and the most thousand instructions.
+const REQUESTS: &[(Dialect, usize, u64, u64)] = &[
+    (Dialect::OpenAi, 2 * KB, 200, 1_000_000),
+    (Dialect::OpenAi, 32 * KB, 200, 1_000_000),
+    (Dialect::OpenAi, 200 * KB, 200, 1_000_000),
+    (Dialect::OpenAi, 1000 * KB, 200, 1_000_000),
+    (Dialect::Anthropic, 2 * KB, 200, 1_000_000),
+    (Dialect::Anthropic, 32 * KB, 200, 1_000_000),
+    (Dialect::Anthropic, 200 * KB, 200, 1_000_000),
+    (Dialect::Anthropic, 1000 * KB, 200, 1_000_000),
+];
+/// A chunk of a stream, each in a piece of its own: the most calls, and the most instructions.
+const CHUNKS: &[(Dialect, u64, u64)] = &[(Dialect::OpenAi, 8, 1_000_000), (Dialect::Anthropic, 8, 1_000_000)];
+
+fn config() -> Value {
+    let target = |provider: &str, model: &str| json!({"targets": [{"provider": provider, "model": model}]});
+    json!({
+        "providers": {
+            "openai": {"kind": "openai", "api_key": "${KEY_O}", "base_url": "https://one.example/v1"},
+            "anthropic": {"kind": "anthropic", "api_key": "${KEY_A}", "base_url": "https://two.example"},
+        },
+        "models": {"gpt-4o": target("openai", "gpt-4o-2024-08-06"), "claude": target("anthropic", "claude-sonnet-4-5")},
+        "keys": [{"name": "bench", "sha256": hash("key"), "team": "t", "limits": [
+            {"requests": 1_000_000_000, "per": "minute"}, {"tokens": 1_000_000_000_000_u64, "per": "day"},
+        ]}],
+        "limits": [{"usd": 1_000_000, "per": "month", "by": ["team"]}],
+    })
+}
+
+struct Meter {
+    wasm: Wasm,
+    records: Records,
+}
+
+/// Calls by name, and instructions by the number of the function.
+struct Cost {
+    calls: BTreeMap<&'static str, u64>,
+    instructions: Vec<u64>,
+}
+
+impl Cost {
+    /// What there is more of than in `before`, `times` as much.
+    fn since(&self, before: &Self, times: u64) -> Self {
+        let calls = self
+            .calls
+            .iter()
+            .map(|(name, count)| (*name, count.saturating_sub(*before.calls.get(name).unwrap_or(&0)) / times));
+        let instructions = self.instructions.iter().zip(&before.instructions);
+        Self {
+            calls: calls.filter(|(_, count)| *count > 0).collect(),
+            instructions: instructions.map(|(after, before)| after.saturating_sub(*before) / times).collect(),
+        }
+    }
+}
+
+impl Meter {
+    /// What `script` costs, the second time it is run: the first time there is more to be made.
+    fn measure(&mut self, script: &Script) -> Cost {
+        for _ in 0..2 {
+            self.run(script);
+        }
+        let before = self.cost();
+        self.run(script);
+        self.cost().since(&before, 1)
+    }
+
+    fn cost(&self) -> Cost {
+        let (calls, instructions) = self.wasm.cost();
+        Cost { calls, instructions }
+    }
+
+    fn run(&mut self, script: &Script) {
+        let outcome = run_on(&mut self.wasm, script, &self.records);
+        assert_eq!((outcome.status, outcome.cut), (200, false), "{outcome:?}");
+    }
+}
+
+#[test]
+fn requests_and_chunks_cost_no_more_than_is_known() {
+    let Some(module) = host::module() else { return };
+    // Which is for development, and is not what the bounds are for.
+    let quick = std::env::var_os("CARGO_PROFILE_RELEASE_OPT_LEVEL").is_some();
+    let (names, module) = (meter::names(&module), meter::metered(&module));
+    let mut meter = Meter { wasm: Wasm::with_roots(&module, &config(), ENVIRONMENT), records: Records::default() };
+    let mut dear = Vec::new();
+    println!("{:<30} {:>6} {:>14}", "", "calls", "instructions");
+    let mut told = |what: String, cost: &Cost, most_calls: u64, most: u64| {
+        let (calls, instructions): (u64, u64) = (cost.calls.values().sum(), cost.instructions.iter().sum());
+        println!("{what:<30} {calls:>6} {instructions:>14}   {}", list(&cost.calls));
+        print_functions(cost, &names);
+        if calls > most_calls || (instructions > most && !quick) {
+            dear.push(what);
+        }
+    };
+    for (dialect, size, calls, thousands) in REQUESTS {
+        let cost = meter.measure(&script(*dialect, *size, None));
+        told(format!("{dialect:?}, {} KB", size / KB), &cost, *calls, thousands * 1000);
+    }
+    for (dialect, calls, instructions) in CHUNKS {
+        let [few, many] = [10, 110].map(|chunks| meter.measure(&script(*dialect, 2 * KB, Some(chunks))));
+        told(format!("{dialect:?}, 2 KB, streamed"), &few, u64::MAX, u64::MAX);
+        told(format!("{dialect:?}, a chunk"), &many.since(&few, 100), *calls, *instructions);
+    }
+    assert!(dear.is_empty(), "dearer than they were: {dear:?}");
+}
+
+/// Those that take most, where the module has names: it is built with `CARGO_PROFILE_RELEASE_STRIP=false`.
+fn print_functions(cost: &Cost, names: &BTreeMap<u32, String>) {
+    let mut functions: Vec<(u64, &String)> =
+        names.iter().map(|(number, name)| (cost.instructions[*number as usize], name)).collect();
+    functions.sort_unstable_by(|one, other| other.cmp(one));
+    for (instructions, name) in functions.iter().take(25) {
+        println!("{instructions:>40} {name:.150}");
+    }
+}
+
+fn list(calls: &BTreeMap<&str, u64>) -> String {
+    let calls = calls.iter().map(|(name, count)| format!("{count} {}", name.trim_start_matches("proxy_")));
+    calls.collect::<Vec<_>>().join(", ")
+}
+
+fn script(dialect: Dialect, bytes: usize, chunks: Option<usize>) -> Script {
+    let model = if dialect == Dialect::OpenAi { "gpt-4o" } else { "claude" };
+    let body = bodies::chat(model, bytes, chunks.is_some());
+    let media_type = if chunks.is_some() { "text/event-stream; charset=utf-8" } else { "application/json" };
+    // As many as providers send; one in four is of those that are looked at.
+    let headers = Headers::of(&[
+        (":status", "200"),
+        ("content-type", media_type),
+        ("date", "Tue, 14 Nov 2023 22:13:20 GMT"),
+        ("server", "cloudflare"),
+        ("x-request-id", "req_0123456789abcdef"),
+        ("openai-processing-ms", "512"),
+        ("x-ratelimit-limit-requests", "10000"),
+        ("x-ratelimit-limit-tokens", "30000000"),
+        ("x-ratelimit-remaining-requests", "9999"),
+        ("x-ratelimit-remaining-tokens", "29999000"),
+        ("x-ratelimit-reset-requests", "6ms"),
+        ("x-ratelimit-reset-tokens", "2ms"),
+        ("strict-transport-security", "max-age=31536000"),
+        ("cf-ray", "0123456789abcdef-FRA"),
+        ("x-envoy-upstream-service-time", "512"),
+    ]);
+    let [begin, text, end] = dialect.stream();
+    let pieces = match chunks {
+        Some(chunks) => [begin].into_iter().chain((0..chunks).map(|_| text)).chain([end]).map(Vec::from).collect(),
+        None => vec![dialect.answer().into_bytes()],
+    };
+    let mut script =
+        Script::post(body).answered([Answer { headers: Some(headers), body: Some(pieces), end: End::Last }]);
+    script.headers = Headers::of(&[
+        (":method", "POST"),
+        (":path", "/v1/chat/completions"),
+        (":authority", "gateway.example"),
+        (":scheme", "http"),
+        ("content-type", "application/json"),
+        ("content-length", &bytes.to_string()),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip, deflate"),
+        ("authorization", "Bearer key"),
+        ("user-agent", "OpenAI/Python 2.8.0"),
+        ("x-stainless-lang", "python"),
+        ("x-stainless-package-version", "2.8.0"),
+        ("x-stainless-os", "Linux"),
+        ("x-stainless-arch", "x64"),
+        ("x-stainless-runtime", "CPython"),
+        ("x-stainless-retry-count", "0"),
+        ("x-forwarded-proto", "http"),
+        ("x-request-id", "0b6e1a52-8a0f-4f4e-9d7b-0c2f5a0e9a11"),
+    ]);
+    script
+}
