@@ -14,6 +14,7 @@ use crate::dialect::Edits;
 use crate::error::{Cause, Fault};
 use crate::facts::{self, Facts};
 use crate::price::{self, Price};
+use crate::tokens::Rules;
 
 /// What clients may ask for.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +90,8 @@ pub struct Target {
     pub facts: Facts,
     /// What it costs, if that is known.
     pub price: Option<Rc<Price>>,
+    /// How it counts tokens, as far as its name tells.
+    pub rules: Rules,
 }
 
 /// `attempts` unless given: enough for any sane list of targets, few enough to bound a request's cost.
@@ -378,6 +381,7 @@ impl Check<'_> {
             breaker,
             facts: file.can.apply(known.map_or_else(Facts::default, |kind| facts::lookup(kind, name))),
             price: file.price.unwrap_or_default().apply(price).map(Rc::new),
+            rules: Rules::of(name),
         }
     }
 

@@ -462,6 +462,9 @@ impl Gateway {
     /// How the last attempt was cut off, if it left no word, and not by the client; its target is judged for that. An attempt
     /// after which Envoy went on was judged by the next. `sent`: there can have been attempts.
     fn judge(&self, host: &dyn Host, sent: bool, step: &mut Step) -> Option<Cause> {
+        if sent && self.ledger.is_answered(self.id) {
+            return None;
+        }
         let outcome = host.property(names::OUTCOME).filter(|_| sent).unwrap_or_default();
         let cut = match host.ending() {
             _ if outcome == names::SILENT.as_bytes() => Some(Cause::Timeout),

@@ -110,6 +110,13 @@ impl Ledger {
         (!before.unpriced).then(|| Tariff { before: before.cost, ..tariff(config, last, now) })
     }
 
+    /// Whether the attempt that began last has come to a good end.
+    pub(super) fn is_answered(&self, request: u64) -> bool {
+        let open = self.open.borrow();
+        let last = open.get(&request).and_then(|open| open.tried.last());
+        last.is_some_and(|last| matches!(last.ended, Some((_, Ok(())))))
+    }
+
     /// What is there by now.
     pub(super) fn read(&self, request: u64) -> Vec<Tried> {
         self.open.borrow().get(&request).map(|open| open.tried.clone()).unwrap_or_default()

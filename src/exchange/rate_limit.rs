@@ -68,10 +68,8 @@ const LIMITS: &[Limit] = &[
 /// How long all of what a provider limits is gone, in milliseconds, `now` being milliseconds since 1970; `None`: there is
 /// some left, or nothing is said. That is: no request left, or of tokens fewer than one in [`FEW`] hundred.
 pub(super) fn spent(headers: &Headers, now: u64) -> Option<u64> {
-    // Most answers have none of them.
-    let told = headers.iter().filter(|(name, _)| memchr::memmem::find(name.as_bytes(), b"remaining").is_some());
     let value = |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
-    let waits = told.filter_map(|(name, remaining)| {
+    let waits = headers.iter().filter_map(|(name, remaining)| {
         let limit = LIMITS.iter().find(|limit| limit.remaining == name)?;
         let remaining = number(remaining.trim())?;
         let few = match limit.of {

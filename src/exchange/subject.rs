@@ -35,8 +35,10 @@ impl<'r> Request<'r> {
 
     fn rules(&self) -> Rules {
         let asked = self.question.asked;
-        let model = asked.model.targets.first().map(|target| target.model(asked.star)).unwrap_or_default();
-        Rules::of(&model)
+        match asked.model.targets.first() {
+            Some(target) if target.model.contains('*') => Rules::of(&target.model(asked.star)),
+            first => first.map_or_else(|| Rules::of(""), |target| target.rules),
+        }
     }
 
     /// About how many tokens the prompt has, at a bounded price.

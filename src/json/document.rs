@@ -10,6 +10,8 @@ use super::str::Str;
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
+    /// Whether a member's name has an escape in it.
+    escaped_names: bool,
 }
 
 /// A value of a [`Document`]; as cheap to copy as a pointer.
@@ -42,10 +44,10 @@ impl<'a> Document<'a> {
     /// # Errors
     /// The first thing that is wrong, and where.
     pub fn parse(text: &'a [u8]) -> Result<Self, Invalid> {
-        let nodes = parse(text)?;
+        let (nodes, escaped_names) = parse(text)?;
         let text = simdutf8::compat::from_utf8(text)
             .map_err(|error| Invalid { reason: "not UTF-8", offset: error.valid_up_to() })?;
-        Ok(Self { text, nodes })
+        Ok(Self { text, nodes, escaped_names })
     }
 
     /// The whole text.
@@ -137,30 +139,34 @@ impl<'a> Value<'a> {
 
     /// The first member of an object with that name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let mut rest = self.contents(Kind::Object);
-        while let Some(member) = rest.next() {
-            let value = rest.next()?;
-            if member.is_literal(name) {
-                return Some(value);
+        let Document { text, nodes, escaped_names } = self.document;
+        let Elements { mut next, end, .. } = self.contents(Kind::Object);
+        while next < end {
+            // A name's node, and its value's.
+            let (member, index) = (nodes.get(next as usize)?, next + 1);
+            next = nodes.get(index as usize)?.after;
+            let literal = text.as_bytes().get(member.start as usize + 1..(member.end as usize).saturating_sub(1))?;
+            // Most are told apart by their length or their first byte.
+            let same = match literal.len().cmp(&name.len()) {
+                Ordering::Less => false,
+                Ordering::Equal if !escaped_names => {
+                    literal.first() == name.as_bytes().first() && literal == name.as_bytes()
+                }
+                // An escape is longer than what it stands for.
+                Ordering::Equal | Ordering::Greater => {
+                    *escaped_names && Value { document: self.document, index: index - 1 }.is_literal(name)
+                }
+            };
+            if same {
+                return Some(Value { document: self.document, index });
             }
         }
         None
     }
 
-    /// Whether it is the string `text`. Most names are told apart by their length or their first byte.
+    /// Whether it is the string `text`.
     fn is_literal(self, text: &str) -> bool {
-        let literal =
-            self.document.text.as_bytes().get(self.start() + 1..self.end().saturating_sub(1)).unwrap_or_default();
-        let text = text.as_bytes();
-        match literal.len().cmp(&text.len()) {
-            Ordering::Equal => literal.first() == text.first() && literal == text && !literal.contains(&b'\\'),
-            // An escape is longer than what it stands for.
-            Ordering::Greater => {
-                memchr::memchr(b'\\', literal).is_some()
-                    && self.as_str().is_some_and(|literal| literal.decode().as_bytes() == text)
-            }
-            Ordering::Less => false,
-        }
+        self.as_str().is_some_and(|literal| literal.decode() == text)
     }
 
     /// [`Self::get`] through nested objects.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::scan::plain;
+use super::scan::special;
 
 /// How deep arrays and objects may nest. serde_json and most providers stop at 128 too.
 pub const MAX_DEPTH: usize = 128;
@@ -35,19 +35,19 @@ pub(super) struct Node {
 }
 
 /// Checks `text` and returns its nodes in document order: a container's node comes before those of its contents, a
-/// member's name before its value.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Node>, Invalid> {
-    let mut parser = Parser { text, at: 0, nodes: Vec::with_capacity(16 + text.len() / 64), open: Vec::new() };
+/// member's name before its value. And whether a member's name has an escape in it, which hardly ever is.
+pub(super) fn parse(text: &[u8]) -> Result<(Vec<Node>, bool), Invalid> {
+    let mut parser = Parser { nodes: Vec::with_capacity(16 + text.len() / 64), ..Parser::new(text) };
     if text.len() > u32::MAX as usize {
         return Err(parser.invalid("document too large"));
     }
     parser.document()?;
-    Ok(parser.nodes)
+    Ok((parser.nodes, parser.escaped_names))
 }
 
 /// The string that `text` begins with, in its quotes, and what follows it; `None` if it begins with none.
 pub fn literal_at(text: &[u8]) -> Option<(&str, &[u8])> {
-    let mut parser = Parser { text, at: 0, nodes: Vec::new(), open: Vec::new() };
+    let mut parser = Parser::new(text);
     if parser.peek() != Some(b'"') {
         return None;
     }
@@ -70,9 +70,16 @@ struct Parser<'a> {
     nodes: Vec<Node>,
     /// Indexes of the containers that are not closed yet.
     open: Vec<u32>,
+    /// How many escapes there were.
+    escapes: u32,
+    escaped_names: bool,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, nodes: Vec::new(), open: Vec::new(), escapes: 0, escaped_names: false }
+    }
+
     fn document(&mut self) -> Result<(), Invalid> {
         let mut expect = Expect::Value;
         loop {
@@ -117,7 +124,9 @@ impl Parser<'_> {
         if byte != Some(b'"') {
             return Err(self.invalid("expected a member name in quotes"));
         }
+        let escapes = self.escapes;
         self.leaf(Self::string)?;
+        self.escaped_names |= self.escapes != escapes;
         self.space();
         if self.peek() != Some(b':') {
             return Err(self.invalid("expected `:`"));
@@ -172,16 +181,24 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<(), Invalid> {
         self.at += 1;
         loop {
-            self.at += plain(self.text.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let (mut marks, length) = special(rest);
+            let start = self.at;
+            // What comes after an escape is looked at by the same marks.
+            while marks != 0 {
+                self.at = start + marks.trailing_zeros() as usize;
+                match self.peek() {
+                    Some(b'"') => {
+                        self.at += 1;
+                        return Ok(());
+                    }
+                    Some(b'\\') => self.escape()?,
+                    Some(_) => return Err(self.invalid("a control character in a string")),
+                    None => return Err(self.invalid("a string is not closed")),
                 }
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.invalid("a control character in a string")),
-                None => return Err(self.invalid("a string is not closed")),
+                marks = marks.checked_shr((self.at - start) as u32).map_or(0, |rest| rest << (self.at - start));
             }
+            self.at = self.at.max(start + length);
         }
     }
 
@@ -189,14 +206,17 @@ impl Parser<'_> {
     fn escape(&mut self) -> Result<(), Invalid> {
         let length = match self.text.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u') => 6,
+            Some(b'u') => {
+                let digits = self.text.get(self.at + 2..self.at + 6);
+                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return Err(self.invalid("an unknown escape in a string"));
+                }
+                6
+            }
             _ => return Err(self.invalid("an unknown escape in a string")),
         };
-        let digits = self.text.get(self.at + 2..self.at + length);
-        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(self.invalid("an unknown escape in a string"));
-        }
         self.at += length;
+        self.escapes = self.escapes.wrapping_add(1);
         Ok(())
     }
 
@@ -256,7 +276,7 @@ mod tests {
     use super::{MAX_DEPTH, parse};
 
     fn check(text: &str, expected: Result<usize, &'static str>) {
-        let nodes = parse(text.as_bytes()).map(|nodes| nodes.len()).map_err(|invalid| invalid.reason);
+        let nodes = parse(text.as_bytes()).map(|(nodes, _)| nodes.len()).map_err(|invalid| invalid.reason);
         assert_eq!(nodes, expected, "{:.100}", text);
     }
 

@@ -89,17 +89,9 @@ pub(super) fn apply_without_body(mut step: Step) -> Action {
     action
 }
 
-/// One call where all are known anew, two where there are many changes, else one for each.
+/// One call where all are known anew; else one for each, which costs a tenth of reading them all, and less than setting all.
 fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Option<String>)>) {
     let Some(mut headers) = keep else {
-        if changes.len() >= MANY {
-            let mut headers = hostcalls::get_map_bytes(half.headers()).unwrap_or_default();
-            headers.retain(|(name, _)| !changes.iter().any(|(changed, _)| name == changed));
-            let kept = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-            let set = changes.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes())));
-            check("headers", hostcalls::set_map_bytes(half.headers(), kept.chain(set).collect()));
-            return;
-        }
         for (name, value) in changes {
             let value = value.as_ref().map(String::as_bytes);
             check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
@@ -113,9 +105,6 @@ fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Op
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     check("headers", hostcalls::set_map_bytes(half.headers(), headers));
 }
-
-/// To read all headers and set them costs as much as to set so many of them.
-const MANY: usize = 5;
 
 fn answer(reply: Reply) -> Action {
     let mut headers = if reply.is_json() { vec![("content-type", "application/json")] } else { Vec::new() };

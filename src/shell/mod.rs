@@ -8,6 +8,7 @@
 mod host;
 mod idle;
 mod metrics;
+mod pool;
 mod queue;
 mod stream;
 

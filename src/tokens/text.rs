@@ -13,13 +13,15 @@ pub(super) struct Meter {
     /// In 1/32 tokens.
     cost: u64,
     before: u8,
-    /// How many bytes were read, until these are [`WHOLE`].
-    read: usize,
+    /// How many bytes there were, until these are [`CLOSE`].
+    seen: usize,
 }
 
-/// So much of a request is read in full, in bytes. Of what is beyond that every 16th stretch of [`SAMPLE`] bytes stands for
-/// those around it: that is off by some hundredths, where the table itself is by a tenth, and makes 200 KB cost what 20 do.
-const WHOLE: usize = 8 << 10;
+/// So much of a request is read in full, in bytes. Of what follows every fourth stretch of [`SAMPLE`] bytes stands for those
+/// around it, and of what is beyond [`CLOSE`] every 32nd: that is off by some hundredths, where the table itself is by a tenth,
+/// and makes 200 KB cost what 9 do.
+const WHOLE: usize = 1 << 10;
+const CLOSE: usize = 8 << 10;
 const SAMPLE: usize = 64;
 
 /// What one token costs.
@@ -27,7 +29,7 @@ pub(super) const TOKEN: u64 = 32;
 
 impl Meter {
     pub(super) const fn new() -> Self {
-        Self { cost: 0, before: NEW_LINE, read: 0 }
+        Self { cost: 0, before: NEW_LINE, seen: 0 }
     }
 
     /// In 1/[`TOKEN`] tokens.
@@ -38,10 +40,17 @@ impl Meter {
     /// Adds a text in escaped form.
     pub(super) fn add(&mut self, escaped: &str) {
         let text = escaped.as_bytes();
-        let (whole, rest) = text.split_at(text.len().min(WHOLE - self.read));
-        self.read += whole.len();
+        let (whole, rest) = text.split_at(text.len().min(WHOLE.saturating_sub(self.seen)));
+        let (close, far) = rest.split_at(rest.len().min(CLOSE.saturating_sub(self.seen + whole.len())));
+        self.seen += whole.len() + close.len();
         self.read(whole);
-        for stretch in rest.chunks(16 * SAMPLE) {
+        self.sample(close, 4);
+        self.sample(far, 32);
+    }
+
+    /// Reads every so many-th stretch.
+    fn sample(&mut self, text: &[u8], every: usize) {
+        for stretch in text.chunks(every * SAMPLE) {
             let sample = stretch.get(..SAMPLE).unwrap_or(stretch);
             let before = self.cost;
             self.read(sample);
