@@ -39,8 +39,8 @@ fn of_key(keys: &Keys, host: &dyn Host) -> Result<Rc<Key>, Error> {
     let sent = credential(host);
     // Envoy leaves those in place that it has not found good.
     let bad_token = !keys.issuers.is_empty() && sent.as_deref().is_ok_and(is_token);
-    let failures = (keys.failures > 0).then(|| Failures::of(host));
-    let wait = failures.as_ref().and_then(|failures| failures.spent(host, keys.failures));
+    let counts = keys.failures > 0;
+    let wait = if counts { Failures::spent(host, keys.failures) } else { None };
     let found = sent.and_then(|key| {
         let hash = Sha256::digest(key.as_bytes()).into();
         let told = if bad_token { BAD_TOKEN } else { "Incorrect API key provided." };
@@ -54,8 +54,8 @@ fn of_key(keys: &Keys, host: &dyn Host) -> Result<Rc<Key>, Error> {
         let message = "Too many requests with a wrong key from your address.";
         return Err(Error { retry_after: Some(wait), ..Error::new(Cause::TooManyFailures, message) });
     }
-    if let (Err(_), Some(failures)) = (&found, failures) {
-        failures.count(host);
+    if found.is_err() && counts {
+        Failures::count(host);
     }
     found
 }
@@ -117,10 +117,11 @@ pub(super) fn admit(key: Option<&Key>, path: &str) -> Result<(), Error> {
     }
 }
 
-/// Wrong keys from one address. Addresses share a fixed number of records, so that those who make them up fill nothing.
-struct Failures {
-    record: String,
-}
+/// Wrong keys from one address. Addresses share a fixed number of records, so that those who make them up fill nothing; one more
+/// has the last minute in which there were any, so that others need not be looked for.
+struct Failures;
+
+const ANY: &str = "failures";
 
 /// One minute's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,25 +134,30 @@ const RECORDS: u64 = 4096;
 const MINUTE: u64 = 60_000;
 
 impl Failures {
-    fn of(host: &dyn Host) -> Self {
+    fn record(host: &dyn Host) -> String {
         let address = host.client().unwrap_or_default();
-        Self { record: format!("failures {}", hash(0, address.as_bytes()) % RECORDS) }
+        format!("failures {}", hash(0, address.as_bytes()) % RECORDS)
     }
 
     /// How long to wait if there were too many, in milliseconds.
-    fn spent(&self, host: &dyn Host, most: u32) -> Option<u64> {
+    fn spent(host: &dyn Host, most: u32) -> Option<u64> {
         let now = host.now();
-        let Count { minute, count } = read(host, &self.record);
+        if read::<Count>(host, ANY).minute != now / MINUTE {
+            return None;
+        }
+        let Count { minute, count } = read(host, &Self::record(host));
         (minute == now / MINUTE && count >= u64::from(most)).then(|| MINUTE - now % MINUTE)
     }
 
-    fn count(&self, host: &dyn Host) {
+    fn count(host: &dyn Host) {
         let minute = host.now() / MINUTE;
-        update(host, &self.record, |count: &mut Count| {
+        let count = |count: &mut Count| {
             let before = if count.minute == minute { count.count } else { 0 };
             *count = Count { minute, count: before + 1 };
             Some(())
-        });
+        };
+        update(host, &Self::record(host), count);
+        update(host, ANY, |any: &mut Count| if any.minute == minute { None } else { count(any) });
     }
 }
 

@@ -14,7 +14,7 @@ use super::payload::Payload;
 use super::question::{MAX_TOLD, find, hold_to_caps, parse, question, unfit};
 use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
-use super::step::{Ending, Flow, Headers, Host, Machine, Reply, Step, Want};
+use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
 use super::traffic;
 use super::usage::usage;
@@ -384,7 +384,7 @@ impl Gateway {
         step.property(names::NEXT, plan.next_provider().unwrap_or_default());
         step.property(names::PLAN, plan.encode());
         accounts.ask(&mut step);
-        step.keep = without_overrides(&config, host);
+        step.drop = overrides(&config);
         if config.tracing.is_some() {
             step.property(names::log::OPERATION, operation.name());
             step.property(names::log::MODEL, name.as_bytes());
@@ -526,16 +526,10 @@ fn without_orders(host: &dyn Host, mut step: Step) -> Step {
     step
 }
 
-/// The request's headers but for those that choose a side of a rule; `None`: there are none of these.
-fn without_overrides(config: &Config, host: &dyn Host) -> Option<Headers> {
+/// Headers that choose a side of a rule: they are for the gateway alone.
+fn overrides(config: &Config) -> Vec<String> {
     let shares = config.rules.iter().filter_map(|rule| rule.share.as_ref());
-    let names: Vec<&str> = shares.filter_map(|share| share.override_header.as_deref()).collect();
-    if !names.iter().any(|name| host.header(name).is_some()) {
-        return None;
-    }
-    let mut headers = host.headers();
-    headers.retain(|(name, _)| !names.contains(&name.as_str()));
-    Some(headers)
+    shares.filter_map(|share| share.override_header.clone()).collect()
 }
 
 fn answer(body: String) -> Step {

@@ -30,9 +30,9 @@ const TO_CLIENT: &[&str] = &[
     "x-envoy-upstream-service-time",
 ];
 
-/// What of `headers` a provider gets. `named` are the operator's; one that ends in `*` stands for all that begin so. What is
-/// the gateway's own never passes: a copy's plan among it.
-pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
+/// What of `headers` a provider does not get. `named` are the operator's that it does; one that ends in `*` stands for all that
+/// begin so. What is the gateway's own never passes: a copy's plan among it.
+pub(super) fn not_to_provider(headers: Headers, named: &[String]) -> Vec<String> {
     let is_named = |name: &str| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
@@ -41,26 +41,21 @@ pub(super) fn to_provider(headers: Headers, named: &[String]) -> Headers {
     };
     // What only the gateway and Envoy have to say to each other, however wide the operator's rule is.
     let is_ours = |name: &str| name.starts_with("x-gateway-") || name.starts_with(names::CREDENTIAL_PREFIX);
-    keep(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !is_ours(name))
+    others(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !is_ours(name))
 }
 
-/// What of `headers` a client gets.
-pub(super) fn to_client(headers: Headers) -> Headers {
-    keep(headers, |name| TO_CLIENT.contains(&name))
+/// What of `headers` a client does not get.
+pub(super) fn not_to_client(headers: Headers) -> Vec<String> {
+    others(headers, |name| TO_CLIENT.contains(&name))
 }
 
-fn keep(mut headers: Headers, keep: impl Fn(&str) -> bool) -> Headers {
-    headers.retain(|(name, _)| keep(name));
-    headers
+fn others(headers: Headers, passes: impl Fn(&str) -> bool) -> Vec<String> {
+    headers.into_iter().map(|(name, _)| name).filter(|name| !passes(name)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{to_client, to_provider};
-
-    fn names(headers: Vec<(String, String)>) -> Vec<String> {
-        headers.into_iter().map(|(name, _)| name).collect()
-    }
+    use super::{not_to_client, not_to_provider};
 
     fn headers(names: &[&str]) -> Vec<(String, String)> {
         names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
@@ -86,11 +81,22 @@ mod tests {
         ]);
         let named = ["x-tenant".to_owned(), "x-mock*".to_owned(), "x-gateway-cred*".to_owned()];
         assert_eq!(
-            names(to_provider(request, &named)),
-            [":path", "x-request-id", "x-tenant", "x-mock", "x-mock-openai"]
+            not_to_provider(request, &named),
+            [
+                "authorization",
+                "x-api-key",
+                "cookie",
+                "openai-organization",
+                "proxy-authorization",
+                "x-gateway-mirror",
+                "x-gateway-target",
+                "x-tenant-id",
+                "x-gateway-credential-openai",
+            ]
         );
         let all = headers(&["x-gateway-mirror", "x-gateway-debug", "x-g", "authorization"]);
-        assert_eq!(names(to_provider(all, &["x-g*".to_owned()])), ["x-g"]);
+        let own = ["x-gateway-mirror", "x-gateway-debug", "authorization"];
+        assert_eq!(not_to_provider(all, &["x-g*".to_owned()]), own);
         let answer = headers(&[
             ":status",
             "content-type",
@@ -99,6 +105,7 @@ mod tests {
             "x-gateway-retry",
             "x-ratelimit-limit-requests",
         ]);
-        assert_eq!(names(to_client(answer)), [":status", "content-type"]);
+        let own = ["content-length", "set-cookie", "x-gateway-retry", "x-ratelimit-limit-requests"];
+        assert_eq!(not_to_client(answer), own);
     }
 }

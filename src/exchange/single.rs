@@ -69,9 +69,7 @@ impl Single {
         self.gateway.without_copy();
         step.headers.extend(sent.headers);
         // What the gateway takes away does not go on, whatever the operator forwards.
-        let kept = step.keep.take();
-        let is_kept = |name: &str| kept.as_ref().is_none_or(|kept| kept.iter().any(|(other, _)| other == name));
-        step.keep = sent.keep.map(|headers| headers.into_iter().filter(|(name, _)| is_kept(name)).collect());
+        step.drop.extend(sent.drop);
         // Envoy finds no route for a request without it.
         if let Some(scheme) = host.header("x-forwarded-proto") {
             step.set("x-forwarded-proto", scheme);
@@ -85,7 +83,7 @@ impl Single {
 
     /// The answer's headers are made now: there is no filter before this one that could add to them.
     fn tell(&mut self, host: &dyn Host, mut step: Step) -> Step {
-        if step.keep.is_some() {
+        if !step.headers.is_empty() || matches!(step.flow, Flow::Reply(_)) {
             let mut told = Step::go();
             self.gateway.tell(host, true, &mut told);
             match &mut step.flow {

@@ -14,8 +14,8 @@ use crate::route::Shared;
 pub struct Step {
     /// Properties to set.
     pub properties: Vec<(Cow<'static, str>, Vec<u8>)>,
-    /// The headers to keep, of the request or the response, whichever is being handled; `None`: all.
-    pub keep: Option<Headers>,
+    /// Headers to remove, of the request or the response, whichever is being handled; before others are set.
+    pub drop: Vec<String>,
     /// Headers to set, or to remove where there is no value.
     pub headers: Vec<(&'static str, Option<String>)>,
     /// What to put in place of the body that the host holds.

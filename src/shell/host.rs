@@ -44,7 +44,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     if let Flow::Reply(reply) = step.flow {
         return answer(reply);
     }
-    set_headers(half, step.keep, step.headers);
+    set_headers(half, &step.drop, step.headers);
     if let Some(body) = step.body {
         check("body", hostcalls::set_buffer(half.body(), 0, step.replaces.unwrap_or(held), body.as_bytes()));
     }
@@ -89,21 +89,15 @@ pub(super) fn apply_without_body(mut step: Step) -> Action {
     action
 }
 
-/// One call where all are known anew; else one for each, which costs a tenth of reading them all, and less than setting all.
-fn set_headers(half: Half, keep: Option<Headers>, changes: Vec<(&'static str, Option<String>)>) {
-    let Some(mut headers) = keep else {
-        for (name, value) in changes {
-            let value = value.as_ref().map(String::as_bytes);
-            check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
-        }
-        return;
-    };
-    for (name, value) in changes {
-        headers.retain(|(other, _)| other != name);
-        headers.extend(value.map(|value| (name.to_owned(), value)));
+/// One call for each: all of them together cost less than to set all headers anew.
+fn set_headers(half: Half, drop: &[String], changes: Vec<(&'static str, Option<String>)>) {
+    for name in drop {
+        check(name, hostcalls::set_map_value_bytes(half.headers(), name, None));
     }
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    check("headers", hostcalls::set_map_bytes(half.headers(), headers));
+    for (name, value) in changes {
+        let value = value.as_ref().map(String::as_bytes);
+        check(name, hostcalls::set_map_value_bytes(half.headers(), name, value));
+    }
 }
 
 fn answer(reply: Reply) -> Action {
@@ -122,7 +116,7 @@ pub(super) struct Seen {
     looks: Cell<u8>,
 }
 
-/// To read all headers costs as much as to look at so many of them.
+/// To read all headers costs as much as to look at so many of them. Of requests more than that are looked at, always.
 const FEW: u8 = 2;
 
 /// Envoy, while it calls about one half of a stream.
@@ -157,7 +151,8 @@ impl Host for Call<'_> {
 
     fn header(&self, name: &str) -> Option<String> {
         let Seen { headers, looks } = self.seen;
-        if headers.borrow().is_none() && looks.replace(looks.get().saturating_add(1)) < FEW {
+        let is_answers = matches!(self.half, Half::Response);
+        if is_answers && headers.borrow().is_none() && looks.replace(looks.get().saturating_add(1)) < FEW {
             return hostcalls::get_map_value_bytes(self.half.headers(), name).ok().flatten().map(text);
         }
         let mut headers = headers.borrow_mut();

@@ -61,7 +61,7 @@ impl<M: Machine + 'static> Stream<M> {
     }
 
     fn apply(&mut self, step: Step, held: usize) -> Action {
-        let changes = step.keep.is_some() || !step.headers.is_empty();
+        let changes = !step.drop.is_empty() || !step.headers.is_empty();
         let action = host::apply(Half::Request, step, held);
         if changes || action == Action::Continue {
             self.headers = Seen::default();

@@ -137,9 +137,8 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
         held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
         return Action::Pause;
     }
-    if let Some(keep) = step.keep {
-        let keep = keep.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
-        *held.headers.as_mut().expect("headers that have not gone on") = Headers(keep);
+    for name in step.drop {
+        held.headers.as_mut().expect("headers that have not gone on").remove(&name);
     }
     for (name, value) in step.headers {
         let headers = held.headers.as_mut().expect("headers that have not gone on");

@@ -9,7 +9,7 @@ pub use self::request::Upstream;
 use super::ledger::{Ledger, Tried};
 use super::metrics;
 use super::relay::Relay;
-use super::step::{Headers, Host, Machine, Step, Want};
+use super::step::{Host, Machine, Step, Want};
 use crate::dialect::Operation;
 use crate::embedding::Encoding;
 use crate::metrics::{Common, Update};
@@ -67,8 +67,8 @@ struct Course {
     created: u64,
     /// Whose thoughts are in the answer: [`crate::providers::Translator::thoughts`].
     thoughts: &'static str,
-    /// What the client gets of the provider's headers, until they are passed on.
-    headers: Headers,
+    /// What the client does not get of the provider's headers, until they are passed on.
+    drop: Vec<String>,
     /// What the provider calls its error in a header of its own.
     error_name: Option<String>,
     /// How many embeddings were asked for; `None` if that was not counted, as the request went on as it was.

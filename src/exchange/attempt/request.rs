@@ -2,7 +2,7 @@
 
 use super::super::credentials::Credentials;
 use super::super::gateway::refuse;
-use super::super::headers::to_provider;
+use super::super::headers::not_to_provider;
 use super::super::ledger::Tried;
 use super::super::step::{Host, Step};
 use super::super::verdict;
@@ -156,7 +156,7 @@ impl Attempt {
                 let headers = host.headers();
                 let id = headers.iter().find(|(name, _)| name == "x-request-id");
                 course.id = format!("chatcmpl-{}", id.map_or("", |(_, id)| id.as_str()));
-                step.keep = Some(to_provider(headers, &self.upstream.forward_headers));
+                step.drop = not_to_provider(headers, &self.upstream.forward_headers);
                 if !course.dropped.is_empty() {
                     self.note(&course, |tried| tried.dropped.clone_from(&course.dropped));
                 }
@@ -285,7 +285,7 @@ impl Course {
             dropped: Vec::new(),
             created: 0,
             thoughts: "",
-            headers: Vec::new(),
+            drop: Vec::new(),
             retry_after: None,
             error_name: None,
             vectors: None,

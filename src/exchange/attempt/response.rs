@@ -1,6 +1,6 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
-use super::super::headers::to_client;
+use super::super::headers::not_to_client;
 use super::super::rate_limit;
 use super::super::relay::{Relay, break_off, classify};
 use super::super::retry_after::retry_after;
@@ -49,7 +49,7 @@ impl Attempt {
             course.retry_after = retry_after(header, host.now()).or(course.retry_after);
             course.error_name = header("x-amzn-errortype");
         }
-        course.headers = to_client(headers);
+        course.drop = not_to_client(headers);
         if !(200..300).contains(&status) {
             self.phase = Phase::Collect(course, status);
         } else if course.plan.stream && is_stream(speech, media_type) {
@@ -245,7 +245,7 @@ impl Attempt {
         self.phase = Phase::Over;
         let body = openai::error_body(&error);
         let mut step = Step::go();
-        step.keep = Some(core::mem::take(&mut course.headers));
+        step.drop = core::mem::take(&mut course.drop);
         self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
         course.describe(self.upstream.name(), &mut step);
         step.set(":status", error.client_status().to_string());
@@ -305,7 +305,7 @@ impl Course {
 
     /// The answer is good: says where it came from.
     fn answered(&mut self, provider: &str) -> Step {
-        let mut step = Step { keep: Some(core::mem::take(&mut self.headers)), ..Step::go() };
+        let mut step = Step { drop: core::mem::take(&mut self.drop), ..Step::go() };
         self.describe(provider, &mut step);
         step
     }
