@@ -33,7 +33,7 @@ impl Report {
     pub fn tell_over(&mut self, name: &str, figure: f64, alone: f64) {
         println!("{name:<72} {figure:>10.2} {:>+10.2}", figure - alone);
         self.figures.insert(name.to_owned(), round(figure));
-        self.figures.insert(format!("{name} over Envoy alone"), round(figure - alone));
+        self.over(name, figure - alone != 0.0, round(figure - alone));
     }
 
     /// Tells what a work costs a subject, round by round: in all, and over what it costs Envoy alone.
@@ -43,7 +43,14 @@ impl Report {
         let least = least(all) - least(alone);
         println!("{work:<30} {subject:<26} {middle:>10.2} us   {}   least {least:>+8.2}", spread(over));
         self.figures.insert(format!("{work}: {subject}, us"), round(middle));
-        self.figures.insert(format!("{work}: {subject}, us over Envoy alone"), over.map(round).into());
+        self.over(&format!("{work}: {subject}, us"), over != [0.0; 3], over.map(round).into());
+    }
+
+    /// Keeps it, unless it is Envoy alone's own.
+    fn over(&mut self, name: &str, is_any: bool, figure: Value) {
+        if is_any {
+            self.figures.insert(format!("{name} over Envoy alone"), figure);
+        }
     }
 
     /// Tells what a work costs more, round by round, with all that observes it.

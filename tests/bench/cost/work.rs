@@ -22,7 +22,7 @@ pub struct Work {
     /// Of the request, about.
     pub bytes: usize,
     pub dialect: Dialect,
-    /// In a round.
+    /// In a round, a multiple of [`MANY`]: few, since what else the machine does comes and goes within seconds.
     pub requests: usize,
     pub kind: Kind,
 }
@@ -38,19 +38,19 @@ pub enum Kind {
 use Kind::{Burst, Dense, Fail, Whole};
 
 pub const WORKS: &[Work] = &[
-    Work { name: "OpenAI, 2 KB", bytes: 2 * KB, dialect: OpenAi, requests: 2000, kind: Whole },
-    Work { name: "OpenAI, 32 KB", bytes: 32 * KB, dialect: OpenAi, requests: 1000, kind: Whole },
-    Work { name: "OpenAI, 200 KB", bytes: 200 * KB, dialect: OpenAi, requests: 400, kind: Whole },
-    Work { name: "OpenAI, 1 MB", bytes: 1000 * KB, dialect: OpenAi, requests: 100, kind: Whole },
-    Work { name: "Anthropic, 2 KB", bytes: 2 * KB, dialect: Anthropic, requests: 2000, kind: Whole },
-    Work { name: "Anthropic, 32 KB", bytes: 32 * KB, dialect: Anthropic, requests: 1000, kind: Whole },
-    Work { name: "Anthropic, 200 KB", bytes: 200 * KB, dialect: Anthropic, requests: 400, kind: Whole },
-    Work { name: "Anthropic, 1 MB", bytes: 1000 * KB, dialect: Anthropic, requests: 100, kind: Whole },
-    Work { name: "503, then Anthropic, 2 KB", bytes: 2 * KB, dialect: OpenAi, requests: 1000, kind: Fail },
-    Work { name: "OpenAI, a dense chunk", bytes: 2 * KB, dialect: OpenAi, requests: 48, kind: Dense },
-    Work { name: "Anthropic, a dense chunk", bytes: 2 * KB, dialect: Anthropic, requests: 48, kind: Dense },
-    Work { name: "OpenAI, a chunk in a burst", bytes: 2 * KB, dialect: OpenAi, requests: 128, kind: Burst },
-    Work { name: "Anthropic, a chunk in a burst", bytes: 2 * KB, dialect: Anthropic, requests: 128, kind: Burst },
+    Work { name: "OpenAI, 2 KB", bytes: 2 * KB, dialect: OpenAi, requests: 480, kind: Whole },
+    Work { name: "OpenAI, 32 KB", bytes: 32 * KB, dialect: OpenAi, requests: 240, kind: Whole },
+    Work { name: "OpenAI, 200 KB", bytes: 200 * KB, dialect: OpenAi, requests: 96, kind: Whole },
+    Work { name: "OpenAI, 1 MB", bytes: 1000 * KB, dialect: OpenAi, requests: 32, kind: Whole },
+    Work { name: "Anthropic, 2 KB", bytes: 2 * KB, dialect: Anthropic, requests: 480, kind: Whole },
+    Work { name: "Anthropic, 32 KB", bytes: 32 * KB, dialect: Anthropic, requests: 240, kind: Whole },
+    Work { name: "Anthropic, 200 KB", bytes: 200 * KB, dialect: Anthropic, requests: 96, kind: Whole },
+    Work { name: "Anthropic, 1 MB", bytes: 1000 * KB, dialect: Anthropic, requests: 32, kind: Whole },
+    Work { name: "503, then Anthropic, 2 KB", bytes: 2 * KB, dialect: OpenAi, requests: 240, kind: Fail },
+    Work { name: "OpenAI, a dense chunk", bytes: 2 * KB, dialect: OpenAi, requests: 32, kind: Dense },
+    Work { name: "Anthropic, a dense chunk", bytes: 2 * KB, dialect: Anthropic, requests: 32, kind: Dense },
+    Work { name: "OpenAI, a chunk in a burst", bytes: 2 * KB, dialect: OpenAi, requests: 96, kind: Burst },
+    Work { name: "Anthropic, a chunk in a burst", bytes: 2 * KB, dialect: Anthropic, requests: 96, kind: Burst },
 ];
 
 impl Work {
