@@ -61,11 +61,18 @@ test-sdk: setup build ## SDKs of Python and Node as clients of the running gatew
 	.tools/venv-sdk/bin/python -m pytest tests/sdk
 
 .PHONY: bench
-bench: setup build ## what a plan and a limit cost, a report over a million lines, and what the gateway adds to a provider's latency on the real Envoy
+bench: setup build ## all benchmarks, on an idle machine: parts of the core, plans, limits, reports, latencies, and then as bench-cost
+	cargo bench --profile command --bench micro
 	cargo bench --profile command --bench plan
 	cargo bench --profile command --bench limits
 	cargo bench --profile command --bench report
 	cargo bench --profile command --bench gateway
+	@$(MAKE) bench-cost
+
+.PHONY: bench-cost
+bench-cost: setup build ## the gateway beside Envoy alone and earlier releases: make bench-cost RELEASES="v1=COMMAND" ONLY="2 KB" ROUNDS=3 THOUSANDS=1000
+	cargo build --release --target wasm32-wasip1 --example empty
+	BENCH_RELEASES="$(RELEASES)" BENCH_ONLY="$(ONLY)" BENCH_ROUNDS=$(ROUNDS) BENCH_THOUSANDS=$(THOUSANDS) cargo bench --profile command --bench cost
 
 .PHONY: chaos
 chaos: setup build ## targets failing at random, 50 clients: make chaos SECONDS=300 SEED=7

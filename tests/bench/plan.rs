@@ -3,12 +3,13 @@
 //! `make bench`. The records are in memory here; in Envoy each is a call to the host, which is not counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use std::cell::RefCell;
+#[path = "board.rs"]
+mod board;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
-use model_gateway::config::Config;
+use board::{Board, config};
 use model_gateway::dialect::Operation;
 use model_gateway::error::Cause;
 use model_gateway::route::{Ask, Health, Plan, Record, Shared, Version, plan};
@@ -19,21 +20,6 @@ const ROUNDS: u64 = 100;
 const SAMPLES: usize = 1001;
 /// What issue 4 allows a plan. Held against the fastest sample: what else the machine does is not the plan's.
 const ALLOWED: Duration = Duration::from_micros(5);
-
-#[derive(Default)]
-struct Board(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-impl Shared for Board {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        let (record, version) = self.0.borrow().get(key).cloned().unzip();
-        (record, Version(version.unwrap_or(u32::MAX)))
-    }
-
-    fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
-        self.0.borrow_mut().insert(key.to_owned(), (record.to_vec(), version.wrapping_add(1)));
-        true
-    }
-}
 
 fn main() {
     let providers: serde_json::Map<_, _> = (0..TARGETS).map(|n| (provider(n), json!({"kind": "openai"}))).collect();
@@ -49,7 +35,7 @@ fn main() {
                 )
                 .collect();
             let file = json!({"providers": providers, "models": {"m": {"targets": targets, "strategy": strategy}}});
-            let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+            let config = config(file);
             let board = Board::default();
             for (n, target) in config.models.get("m").unwrap().targets.iter().enumerate() {
                 let mut health = Health::default();

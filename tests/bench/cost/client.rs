@@ -93,7 +93,7 @@ impl Client {
              authorization: Bearer {KEY}\r\nuser-agent: OpenAI/Python 2.8.0\r\nx-stainless-lang: python\r\n\
              x-stainless-package-version: 2.8.0\r\nx-stainless-os: Linux\r\nx-stainless-arch: x64\r\n\
              x-stainless-runtime: CPython\r\nx-stainless-retry-count: 0\r\ncontent-type: application/json\r\n\
-             x-bench: {}\r\ncontent-length: {}\r\n\r\n",
+             x-gateway-label-feature: search\r\nx-bench: {}\r\ncontent-length: {}\r\n\r\n",
             ask.path,
             order.header(),
             ask.body.len()

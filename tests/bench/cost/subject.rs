@@ -15,7 +15,7 @@ use crate::support::{Folder, Process, envoy, free_address};
 /// One Envoy.
 pub struct Subject {
     pub name: String,
-    pub address: String,
+    pub address: Arc<str>,
     /// The Envoy's, which may be a child of the process that was started.
     pub pid: u32,
     /// From the start to the first answer.
@@ -29,11 +29,13 @@ pub struct Subject {
 /// What a gateway has switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Features {
-    /// Keys, limits and prices.
+    /// Keys, limits and prices, and metrics, which are on by default.
     Limits,
-    /// The access log too.
-    Log,
-    /// None of them.
+    /// All that observes requests too: the access log, to a file, and labels.
+    Observed,
+    /// Keys and limits as well, prices too as one of the limits is in USD, but nothing that observes.
+    Unobserved,
+    /// Neither keys nor limits.
     None,
 }
 
@@ -54,8 +56,16 @@ impl Subject {
         let (address, admin) = (free_address(), free_address());
         let folder = Folder::new();
         let file = folder.0.join("gateway.yaml");
-        let log = if features == Features::Log { folder.0.join("log").display().to_string() } else { "off".to_owned() };
-        std::fs::write(&file, gateway(&address, &admin, upstream, &log, features != Features::None)).unwrap();
+        let mut text = gateway(&address, &admin, upstream);
+        if features != Features::None {
+            text += &limits();
+        }
+        text += &match features {
+            Features::Observed => format!("log: \"{}\"\n{LABELS}", folder.0.join("log").display()),
+            Features::Unobserved => "log: \"off\"\nmetrics: false\n".to_owned(),
+            Features::Limits | Features::None => "log: \"off\"\n".to_owned(),
+        };
+        std::fs::write(&file, text).unwrap();
         let mut started = pinned(command);
         started.arg("run").arg(&file).env("BENCH_KEY", "sk-bench");
         Self::start(name, started, address, folder, true)
@@ -71,7 +81,15 @@ impl Subject {
         });
         let start = since.elapsed();
         let pid = envoy_of(process.id());
-        Self { name: name.to_owned(), address, pid, start, translates, _process: process, _folder: folder }
+        Self {
+            name: name.to_owned(),
+            address: address.into(),
+            pid,
+            start,
+            translates,
+            _process: process,
+            _folder: folder,
+        }
     }
 
     /// A request that ends up at a provider of this dialect.
@@ -131,22 +149,12 @@ fn envoy_of(pid: u32) -> u32 {
     children.map(envoy_of).next().expect("an Envoy")
 }
 
-fn gateway(address: &str, admin: &str, upstream: &str, log: &str, limits: bool) -> String {
-    let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
-    let limits = format!(
-        r#"
-keys:
-  - {{ name: bench, sha256: "{hash}", team: t, limits: [{{ requests: 1000000000, per: minute }}, {{ tokens: 1000000000000, per: day }}] }}
-limits: [{{ usd: 1000000, per: month, by: [team] }}]
-"#
-    )
-    .repeat(usize::from(limits));
+fn gateway(address: &str, admin: &str, upstream: &str) -> String {
     format!(
         r#"
 listen: {address}
 admin: {admin}
 workers: 1
-log: "{log}"
 cooldown: 0s
 forward_headers: [x-bench]
 providers:
@@ -156,9 +164,23 @@ models:
   gpt-4o: {{ targets: [{{ provider: openai, model: gpt-4o-2024-08-06 }}] }}
   claude: {{ targets: [{{ provider: anthropic, model: claude-sonnet-4-5 }}] }}
   failing: {{ targets: [{{ provider: openai, model: gpt-4o-2024-08-06 }}], fallbacks: [claude] }}
-{limits}"#
+"#
     )
 }
+
+fn limits() -> String {
+    let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        r#"
+keys:
+  - {{ name: bench, sha256: "{hash}", team: t, limits: [{{ requests: 1000000000, per: minute }}, {{ tokens: 1000000000000, per: day }}] }}
+limits: [{{ usd: 1000000, per: month, by: [team] }}]
+"#
+    )
+}
+
+/// One comes in a header with every request (`Client`).
+const LABELS: &str = "labels: { headers: [feature], metadata: [tenant], user: true }\n";
 
 fn plain(address: &str, upstream: &str, filter: Option<&Path>) -> Value {
     let at = |address: &str| {
