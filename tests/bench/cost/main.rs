@@ -111,12 +111,26 @@ impl Bench {
     fn start(&mut self) {
         let module = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/wasm32-wasip1/release/model_gateway.wasm");
         self.report.tell("module, KB", std::fs::metadata(module).unwrap().len() as f64 / 1024.0);
+        self.settle();
         let alone = self.subjects[0].memory();
         for subject in &self.subjects {
             let memory = subject.memory();
             self.report.tell(&format!("{}: start, ms", subject.name), subject.start.as_secs_f64() * 1e3);
             let name = format!("{}: memory, fresh, MB", subject.name);
             self.report.tell_over(&name, memory as f64 / 1024.0, alone as f64 / 1024.0);
+        }
+    }
+
+    /// Waits until the Envoys have given back what they took to compile the module.
+    fn settle(&self) {
+        let all = || self.subjects.iter().map(Subject::memory).sum::<u64>();
+        loop {
+            let before = all();
+            std::thread::sleep(Duration::from_secs(4));
+            // In kB.
+            if all() + 1024 > before {
+                return;
+            }
         }
     }
 

@@ -67,6 +67,8 @@ impl Subject {
         };
         std::fs::write(&file, text).unwrap();
         let mut started = pinned(command);
+        // Where there is no other module than its own.
+        started.current_dir(&folder.0).arg("--envoy").arg(envoy(&file).get_program());
         started.arg("run").arg(&file).env("BENCH_KEY", "sk-bench");
         Self::start(name, started, address, folder, true)
     }
