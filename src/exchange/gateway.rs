@@ -371,7 +371,7 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         let spans = (operation == Operation::Chat).then(|| facts.spans(&document)).flatten();
-        let id = self.ledger.open(config.clone(), spans);
+        let id = self.ledger.open(config.clone(), spans, document.outline());
         let plan = Plan { id, ..plan };
         let asked = self.asked.get_or_insert_default();
         asked.rule = rule.map(|rule| rule.name.clone());

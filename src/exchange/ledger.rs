@@ -7,6 +7,7 @@
 use core::cell::{Cell, RefCell};
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -14,6 +15,7 @@ use super::record::{Used, attempts, tariff};
 use crate::chat::Usage;
 use crate::config::Config;
 use crate::error::Cause;
+use crate::json::Outline;
 use crate::price::Tariff;
 use crate::route::Hop;
 use crate::splice::Spans;
@@ -31,6 +33,7 @@ struct Open {
     config: Rc<Config>,
     tried: Vec<Tried>,
     spans: Option<Spans>,
+    outline: Option<Arc<Outline>>,
 }
 
 /// What is known of one attempt.
@@ -75,15 +78,20 @@ impl Tried {
 impl Ledger {
     /// A request begins; the number is by what its attempts find it. What the gateway position has found out about its body
     /// is there for them.
-    pub(super) fn open(&self, config: Rc<Config>, spans: Option<Spans>) -> u64 {
+    pub(super) fn open(&self, config: Rc<Config>, spans: Option<Spans>, outline: Option<Arc<Outline>>) -> u64 {
         self.last.set(self.last.get().wrapping_add(1));
-        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new(), spans });
+        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new(), spans, outline });
         self.last.get()
     }
 
     /// Where its body is to be changed, if that is known.
     pub(super) fn spans(&self, request: u64) -> Option<Spans> {
         self.open.borrow().get(&request)?.spans.clone()
+    }
+
+    /// Where its values are, if that is known.
+    pub(super) fn outline(&self, request: u64) -> Option<Arc<Outline>> {
+        self.open.borrow().get(&request)?.outline.clone()
     }
 
     /// An attempt begins.

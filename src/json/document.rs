@@ -1,6 +1,7 @@
 //! A parsed document and the values in it.
 
 use core::cmp::Ordering;
+use std::sync::Arc;
 
 use super::parse::{Invalid, Node, parse};
 use super::str::Str;
@@ -9,10 +10,21 @@ use super::str::Str;
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
+    outline: Arc<Outline>,
+}
+
+/// The places of a document's values, without its text.
+#[derive(Debug)]
+pub struct Outline {
     nodes: Vec<Node>,
     /// Whether a member's name has an escape in it.
     escaped_names: bool,
+    /// Of the text, in bytes.
+    length: usize,
 }
+
+/// The most values of an outline that is kept: some 50 KB.
+const MAX_KEPT: usize = 4096;
 
 /// A value of a [`Document`]; as cheap to copy as a pointer.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +56,34 @@ impl<'a> Document<'a> {
     /// # Errors
     /// The first thing that is wrong, and where.
     pub fn parse(text: &'a [u8]) -> Result<Self, Invalid> {
+        let length = text.len();
         let (nodes, escaped_names) = parse(text)?;
-        let text = simdutf8::compat::from_utf8(text)
-            .map_err(|error| Invalid { reason: "not UTF-8", offset: error.valid_up_to() })?;
-        Ok(Self { text, nodes, escaped_names })
+        let checked = simdutf8::basic::from_utf8(text).or_else(|_| core::str::from_utf8(text));
+        let text = checked.map_err(|error| Invalid { reason: "not UTF-8", offset: error.valid_up_to() })?;
+        Ok(Self { text, outline: Arc::new(Outline { nodes, escaped_names, length }) })
+    }
+
+    /// The document of the text that was read already, whose outline is known. `None` if it is not that any more: if it is of
+    /// another length, not UTF-8, or a string, array or object does not begin and end where it did. What is within strings is
+    /// taken as it now is, and not checked for its escapes.
+    pub fn again(text: &'a [u8], outline: Arc<Outline>) -> Option<Self> {
+        let is_there = |node: &Node| {
+            let value = text.get(node.start as usize..node.end as usize);
+            match value.and_then(|value| Some((value.first()?, value.last()?, value.len()))) {
+                Some((b'"', last, length)) => *last == b'"' && length > 1,
+                Some((b'{', last, _)) => *last == b'}',
+                Some((b'[', last, _)) => *last == b']',
+                other => other.is_some(),
+            }
+        };
+        let same = text.len() == outline.length && outline.nodes.iter().all(is_there);
+        let text = simdutf8::basic::from_utf8(text).ok().filter(|_| same)?;
+        Some(Self { text, outline })
+    }
+
+    /// By which it can be had [`Self::again`]; `None` if that is so large that it is not worth keeping.
+    pub fn outline(&self) -> Option<Arc<Outline>> {
+        (self.outline.nodes.len() <= MAX_KEPT).then(|| self.outline.clone())
     }
 
     /// The whole text.
@@ -139,7 +175,8 @@ impl<'a> Value<'a> {
 
     /// The first member of an object with that name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let Document { text, nodes, escaped_names } = self.document;
+        let Document { text, outline } = self.document;
+        let Outline { nodes, escaped_names, .. } = outline.as_ref();
         let Elements { mut next, end, .. } = self.contents(Kind::Object);
         while next < end {
             // A name's node, and its value's.
@@ -181,7 +218,7 @@ impl<'a> Value<'a> {
     }
 
     fn node(self) -> Option<&'a Node> {
-        self.document.nodes.get(self.index as usize)
+        self.document.outline.nodes.get(self.index as usize)
     }
 }
 
@@ -248,6 +285,28 @@ mod tests {
     fn names_are_compared_unescaped() {
         let document = Document::parse(br#"{"mod\u0065l":1}"#).unwrap();
         assert!(document.root().get("model").is_some());
+    }
+
+    #[test]
+    fn a_text_that_was_read_is_known_again_and_no_other() {
+        let text = r#"{"a":["b\n",{"c":1}],"d":null}"#;
+        let outline = Document::parse(text.as_bytes()).unwrap().outline().unwrap();
+        let again = |text: &str| {
+            let document = Document::again(text.as_bytes(), outline.clone())?;
+            let raw = document.root().get("a").unwrap().elements().next().unwrap().raw().to_owned();
+            Some(raw)
+        };
+        assert_eq!(again(text).as_deref(), Some(r#""b\n""#));
+        // Of what another filter has made of it, only what stays in its place is taken.
+        assert_eq!(again(&text.replace('b', "x")).as_deref(), Some(r#""x\n""#));
+        for other in
+            [text.replace("null", "nul"), text.replace("\\n\"", "\\nn"), text.replace("]", "}"), text.replace("{", "[")]
+        {
+            assert_eq!(again(&other), None, "{other}");
+        }
+        assert!(Document::again(&[0xff; 31], outline.clone()).is_none());
+        let long = format!("[{}0]", "0,".repeat(5000));
+        assert!(Document::parse(long.as_bytes()).unwrap().outline().is_none());
     }
 
     #[test]

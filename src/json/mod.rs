@@ -10,7 +10,7 @@ mod scan;
 mod str;
 mod write;
 
-pub use self::document::{Document, Elements, Kind, Members, Value};
+pub use self::document::{Document, Elements, Kind, Members, Outline, Value};
 pub use self::parse::{Invalid, MAX_DEPTH, MAX_NODES, literal_at};
 pub use self::str::Str;
 pub use self::write::{Quoted, Write, Writer};

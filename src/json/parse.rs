@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::scan::special;
+use super::scan::{special, special_far};
 
 /// How deep arrays and objects may nest. serde_json and most providers stop at 128 too.
 pub const MAX_DEPTH: usize = 128;
@@ -180,13 +180,13 @@ impl<'a> Parser<'a> {
     /// `string = %x22 *char %x22`; `unescaped = %x20-21 / %x23-5B / %x5D-10FFFF`
     fn string(&mut self) -> Result<(), Invalid> {
         self.at += 1;
+        let mut look: fn(&[u8]) -> (u64, usize) = special;
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let (mut marks, length) = special(rest);
             let start = self.at;
-            // What comes after an escape is looked at by the same marks.
+            let (mut marks, length) = look(self.text.get(start..).unwrap_or_default());
             while marks != 0 {
-                self.at = start + marks.trailing_zeros() as usize;
+                let place = marks.trailing_zeros();
+                self.at = start + place as usize;
                 match self.peek() {
                     Some(b'"') => {
                         self.at += 1;
@@ -196,9 +196,11 @@ impl<'a> Parser<'a> {
                     Some(_) => return Err(self.invalid("a control character in a string")),
                     None => return Err(self.invalid("a string is not closed")),
                 }
-                marks = marks.checked_shr((self.at - start) as u32).map_or(0, |rest| rest << (self.at - start));
+                // What is escaped may be another mark.
+                marks &= !(0b11 << place);
             }
             self.at = self.at.max(start + length);
+            look = special_far;
         }
     }
 

@@ -193,14 +193,18 @@ impl Attempt {
         }
         // The gateway position has checked it: it does parse.
         let parse = |body| Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, format!("{invalid}")));
+        let read = |body| {
+            let known = self.ledger.outline(course.plan.id).and_then(|outline| Document::again(body, outline));
+            known.map_or_else(|| parse(body), Ok)
+        };
         let mut edited = String::new();
         // They are about chats.
         let edits = course.hop.edits.as_deref().filter(|_| operation == Operation::Chat);
         let unwanted = match edits {
-            Some(edits) => splice::edit(&parse(body)?, edits, &mut edited),
+            Some(edits) => splice::edit(&read(body)?, edits, &mut edited),
             None => Vec::new(),
         };
-        let document = parse(if edits.is_some() { edited.as_bytes() } else { body })?;
+        let document = if edits.is_some() { parse(edited.as_bytes())? } else { read(body)? };
         let mut out = String::new();
         let embedder = kind.embedder().filter(|_| operation == Operation::Embeddings);
         if operation == Operation::Embeddings {
