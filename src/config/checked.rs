@@ -16,6 +16,7 @@ use super::models::{MAX_ATTEMPTS, Model, Models};
 use super::page::Page;
 use super::payloads::Payloads;
 use super::rules::{Mirror, Rule, Way};
+use super::scope::Group;
 use super::secret::SecretRef;
 use super::shared::RateLimitService;
 use super::suggest::unknown;
@@ -55,6 +56,8 @@ pub struct Config {
     pub keys: Keys,
     /// How much may be used, wherever configuration says it.
     pub limits: Vec<Rc<Limit>>,
+    /// The same, together where they are kept together.
+    pub groups: Vec<Rc<Group>>,
     /// The service that is asked about those that are shared.
     pub rate_limit_service: Option<RateLimitService>,
     /// What targets cost, by their ids, as far as that is known before a request comes.
@@ -139,6 +142,7 @@ impl Config {
         let targets = config.ways().flat_map(|model| &model.targets);
         let priced = targets.filter_map(|target| Some((target.id.clone(), target.price.clone()?)));
         config.prices = priced.collect();
+        config.groups = Group::all(&config.limits);
         if check.mistakes.is_empty() { Ok(config) } else { Err(check.mistakes) }
     }
 }
@@ -177,6 +181,7 @@ impl Check<'_> {
             providers: self.providers(),
             keys: self.keys(),
             limits: self.limits(),
+            groups: Vec::new(),
             rate_limit_service: self.rate_limit_service(),
             prices: BTreeMap::new(),
             unknown_price: file.unknown_price,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::AuthFile;
 use super::checked::Check;
 use super::labels::USER;
+use super::scope::{By, Of, Scope};
 use super::shared::{Shared, Slots};
 use super::units::Duration;
 use crate::chance::hash;
@@ -83,12 +84,8 @@ pub struct Limit {
     pub most: u64,
     /// Over what time.
     pub window: Window,
-    /// What has an account of its own.
-    pub by: Vec<By>,
-    /// What it stands under.
-    pub of: Of,
-    /// Whether there may be any number of accounts: names of whom tokens and certificates name, and what requests make up.
-    pub unbounded: bool,
+    /// Whom it is about, and what it tells apart.
+    pub scope: Rc<Scope>,
     /// Refuses nobody.
     pub soft: bool,
     /// The model that takes what is past it.
@@ -97,21 +94,6 @@ pub struct Limit {
     pub wait: Option<u64>,
     /// How a rate limit service knows it, where several Envoys share it.
     pub shared: Option<Shared>,
-}
-
-/// What a limit stands under.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Of {
-    /// The top: it is about every request.
-    All,
-    /// The key with this name.
-    Key(String),
-    /// The model with this name.
-    Model(String),
-    /// The role with this name.
-    Role(String),
-    /// The provider with this name.
-    Provider(String),
 }
 
 /// What a limit counts.
@@ -131,27 +113,6 @@ pub enum Amount {
     Concurrent,
 }
 
-/// What has an account of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum By {
-    /// The client's key.
-    Key,
-    /// Its team.
-    Team,
-    /// One of its labels.
-    Label(String),
-    /// A label that the client may give the request itself, where its key does not.
-    ClientLabel(String),
-    /// The request's `user`.
-    User,
-    /// The model that is asked for.
-    Model,
-    /// The provider that is asked.
-    Provider,
-    /// One model of a provider.
-    Target,
-}
-
 /// 10⁻¹² USD.
 const DOLLAR: u64 = 1_000_000_000_000;
 /// The most that is counted, in USD.
@@ -159,18 +120,6 @@ const MOST_USD: u64 = 10_000_000;
 
 /// The longest that a request may wait, in milliseconds.
 const MOST_WAIT: u64 = 300_000;
-
-impl Limit {
-    /// Whether it tells apart what clients make up.
-    pub fn is_by_clients(&self) -> bool {
-        self.by.iter().any(|by| matches!(by, By::User | By::ClientLabel(_)))
-    }
-
-    /// Whether it is about where requests go, rather than whose they are.
-    pub fn is_of_targets(&self) -> bool {
-        matches!(self.of, Of::Provider(_)) || self.by.iter().any(|by| matches!(by, By::Provider | By::Target))
-    }
-}
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,18 +226,13 @@ impl Check<'_> {
             Amount::Usd => format!("{} USD{over}", pico_usd(most.min(MOST_USD) * DOLLAR)),
             _ => format!("{most} {}{over}", words.replace('_', " ")),
         };
-        let named = |by: &By| matches!(by, By::Key | By::Team | By::Label(_));
-        let made_up = |by: &By| matches!(by, By::User | By::ClientLabel(_));
-        let unbounded = by.iter().any(made_up) || by.iter().any(named) && self.file.auth != AuthFile::default();
         let mut limit = Limit {
             id: hash(0, format!("{told} {by:?} {of:?}").as_bytes()),
             name: told,
             amount,
             most: if amount == Amount::Usd { most.min(MOST_USD) * DOLLAR } else { most },
             window,
-            by,
-            of,
-            unbounded,
+            scope: Rc::new(Scope::new(by, of, self.file.auth != AuthFile::default())),
             soft: file.soft,
             downgrade_to: file.downgrade_to.clone(),
             wait: file.wait.map(Duration::as_millis),
@@ -301,7 +245,7 @@ impl Check<'_> {
 
     /// What happens past a limit.
     fn past(&mut self, path: &str, limit: &Limit) {
-        if limit.is_of_targets() && limit.downgrade_to.is_some() {
+        if limit.scope.is_of_targets() && limit.downgrade_to.is_some() {
             let message =
                 "does not go with a limit of providers or targets: past it, requests go to the model's other targets";
             self.mistake(format!("{path}.downgrade_to"), message);

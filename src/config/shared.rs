@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
 use super::checked::Check;
-use super::limits::{Amount, Limit, LimitFile, Of};
+use super::limits::{Amount, Limit, LimitFile};
+use super::scope::Of;
 use super::units::Duration;
 use crate::limits::window::{Per, Window};
 use crate::names;
@@ -160,7 +161,7 @@ impl Check<'_> {
             self.mistake(format!("{path}.shared"), message);
             return None;
         };
-        if limit.is_of_targets() {
+        if limit.scope.is_of_targets() {
             let message = "the service is asked before it is known where a request goes: leave it out for limits of providers and targets";
             self.mistake(format!("{path}.shared"), message);
         }
@@ -175,11 +176,11 @@ impl Check<'_> {
         if unit > 1 && limit.amount == Amount::Requests {
             self.mistake(format!("{path}.requests"), format!("expected at most {} where it is shared", u32::MAX));
         }
-        let account = format!("{:?} {per:?} {:?} {:?}", limit.amount, limit.by, limit.of);
+        let account = format!("{:?} {per:?} {:?} {:?}", limit.amount, limit.scope.by, limit.scope.of);
         if let Some(other) = slots.accounts.insert(account, path.to_owned()) {
             self.mistake(path, format!("`{other}` shares the same already: one of them is enough"));
         }
-        let slot = slots.find((limit.amount, per, limit.most), &limit.of);
+        let slot = slots.find((limit.amount, per, limit.most), &limit.scope.of);
         if slot.is_none() {
             let most = names::SHARED.len();
             let message = format!(

@@ -57,8 +57,8 @@ impl Accounts {
         });
         let user = document.root().get("user").and_then(Value::as_str).map(|user| user.decode().into_owned());
         let who = Who { key, user: user.as_deref(), labels: labels.all(), model: found.name, at: None };
-        let reservation = limits::reserve(config.limits.iter(), who, estimate, past, is_behind, host.now(), host)?;
-        let fleet = Fleet::new(limits::asked(config.limits.iter(), who));
+        let reservation = limits::reserve(&config.groups, who, estimate, past, is_behind, host.now(), host)?;
+        let fleet = Fleet::new(limits::asked(&config.groups, who));
         let (labels, model) = (labels.clone(), found.name.to_owned());
         Ok(Self { reservation, of_target: None, user, labels, estimate, model, learns, fleet })
     }
@@ -75,7 +75,7 @@ impl Accounts {
         is_behind: &dyn Fn(&str) -> bool,
         host: &dyn Host,
     ) -> Result<(), Refused> {
-        if !config.limits.iter().any(|limit| limit.is_of_targets()) {
+        if !config.groups.iter().any(|group| group.scope.is_of_targets()) {
             return Ok(());
         }
         let (now, estimate) = (host.now(), self.estimate);
@@ -84,7 +84,7 @@ impl Accounts {
         let mut refused = None;
         while let Some(first) = line.first().and_then(hop) {
             let who = self.at(key, first);
-            match limits::reserve(config.limits.iter(), who, estimate, false, is_behind, now, host) {
+            match limits::reserve(&config.groups, who, estimate, false, is_behind, now, host) {
                 Ok(reservation) => {
                     self.of_target = Some(reservation);
                     break;
@@ -99,8 +99,7 @@ impl Accounts {
             return refused.map_or(Ok(()), Err);
         }
         let has_room = |number: &u8| {
-            hop(number)
-                .is_some_and(|hop| limits::has_room(config.limits.iter(), self.at(key, hop), estimate, now, host))
+            hop(number).is_some_and(|hop| limits::has_room(&config.groups, self.at(key, hop), estimate, now, host))
         };
         let first = line.first().copied();
         line.retain(|number| Some(*number) == first || has_room(number));
@@ -150,7 +149,7 @@ impl Accounts {
             let attempts: Vec<Attempted<'_>> = request.attempts.iter().map(attempted).collect();
             let key = request.asked.key.as_deref();
             let who = Who { key, user: self.user.as_deref(), labels: self.labels.all(), model: &self.model, at: None };
-            reservation.settle_attempts(&config.limits, who, &attempts, host.now(), host);
+            reservation.settle_attempts(&config.groups, who, &attempts, host.now(), host);
         }
         if self.learns && used.output > 0 && !request.used.estimated {
             learn(host, &self.model, used.output);

@@ -441,9 +441,10 @@ impl Gateway {
         };
         let until = self.waiting.as_ref().map(|waiting| waiting.until);
         let until = until.unwrap_or_else(|| host.now().saturating_add(turn.patience()));
+        let account = turn.account();
         // Who has waited in this line keeps the place.
-        let kept = self.waiting.take().map(|waiting| waiting.ticket).filter(|ticket| ticket.is_for(&turn.record));
-        let ticket = kept.or_else(|| self.queue.join(&turn.record)).filter(|_| host.now() < until);
+        let kept = self.waiting.take().map(|waiting| waiting.ticket).filter(|ticket| ticket.is_for(&account));
+        let ticket = kept.or_else(|| self.queue.join(&account)).filter(|_| host.now() < until);
         let Some(ticket) = ticket else {
             asked.refused = Some(Refusal { cause: error.cause, limit: Some(refused.limit) });
             return Err(error);

@@ -198,7 +198,7 @@ fn fullest(config: &Config, host: &dyn Host, w: &mut Writer<'_>) {
     let mut known = BTreeSet::new();
     let mut accounts: Vec<Full<'_>> = Vec::new();
     let mut looks = MOST_LOOKED_AT;
-    for limit in config.limits.iter().filter(|limit| !limit.is_by_clients()) {
+    for limit in config.limits.iter().filter(|limit| !limit.scope.is_by_clients()) {
         let found: Vec<Full<'_>> = of_limit(config, limit, host).take(looks).collect();
         looks = looks.saturating_sub(found.len());
         accounts.extend(found.into_iter().filter(|full| known.insert((limit.id, full.account.subject))));
@@ -212,7 +212,8 @@ fn fullest(config: &Config, host: &dyn Host, w: &mut Writer<'_>) {
 
 /// The accounts with a limit, some more than once.
 fn of_limit<'c>(config: &'c Config, limit: &'c Limit, host: &'c dyn Host) -> impl Iterator<Item = Full<'c>> {
-    let (of_keys, of_models) = (is_of_keys(limit), limit.by.contains(&By::Model) || matches!(limit.of, Of::Model(_)));
+    let (of_keys, of_models) =
+        (is_of_keys(limit), limit.scope.by.contains(&By::Model) || matches!(limit.scope.of, Of::Model(_)));
     let keys = config.keys.iter().map(AsRef::as_ref).take(if of_keys { usize::MAX } else { 1 });
     keys.flat_map(move |key: &Key| {
         let models = config.models.iter().map(|(name, _)| name).filter(move |model| !of_keys || key.may_ask(model));
@@ -229,10 +230,10 @@ fn of_limit<'c>(config: &'c Config, limit: &'c Limit, host: &'c dyn Host) -> imp
 
 /// Where requests may go, as far as the limit tells that apart.
 fn places<'c>(config: &'c Config, limit: &Limit) -> Vec<Option<At<'c>>> {
-    if !limit.is_of_targets() {
+    if !limit.scope.is_of_targets() {
         return vec![None];
     }
-    if limit.by.contains(&By::Target) {
+    if limit.scope.by.contains(&By::Target) {
         let targets = config.models.iter().flat_map(|(_, model)| &model.targets);
         return targets.map(|target| Some(At { provider: &target.provider, target: &target.id })).collect();
     }
@@ -240,8 +241,8 @@ fn places<'c>(config: &'c Config, limit: &Limit) -> Vec<Option<At<'c>>> {
 }
 
 fn is_of_keys(limit: &Limit) -> bool {
-    matches!(limit.of, Of::Key(_) | Of::Role(_))
-        || limit.by.iter().any(|by| matches!(by, By::Key | By::Team | By::Label(_)))
+    matches!(limit.scope.of, Of::Key(_) | Of::Role(_))
+        || limit.scope.by.iter().any(|by| matches!(by, By::Key | By::Team | By::Label(_)))
 }
 
 impl Full<'_> {
@@ -252,18 +253,18 @@ impl Full<'_> {
     fn write(&self, w: &mut Writer<'_>) {
         let Self { limit, key, model, at, account } = self;
         w.field("limit", &limit.name);
-        if matches!(limit.of, Of::Key(_)) || limit.by.contains(&By::Key) {
+        if matches!(limit.scope.of, Of::Key(_)) || limit.scope.by.contains(&By::Key) {
             w.field("key", &key.name);
         }
-        if matches!(limit.of, Of::Model(_)) || limit.by.contains(&By::Model) {
+        if matches!(limit.scope.of, Of::Model(_)) || limit.scope.by.contains(&By::Model) {
             w.field("model", *model);
         }
-        match &limit.of {
+        match &limit.scope.of {
             Of::Role(role) => w.field("role", role),
-            Of::Provider(provider) if !limit.by.contains(&By::Provider) => w.field("provider", provider),
+            Of::Provider(provider) if !limit.scope.by.contains(&By::Provider) => w.field("provider", provider),
             _ => {}
         }
-        for by in &limit.by {
+        for by in &limit.scope.by {
             match by {
                 By::Team => w.field("team", &key.team.as_deref()),
                 By::Label(name) => w.field("label", &key.labels.get(name).map(String::as_str)),

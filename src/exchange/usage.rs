@@ -49,7 +49,7 @@ pub(super) fn usage(config: &Config, key: Option<&Key>, host: &dyn Host) -> Stri
 /// A provider's accounts with limits that tell nothing else apart.
 fn of_provider<'a>(config: &'a Config, provider: &str, host: &dyn Host) -> Vec<(&'a Limit, Account)> {
     let at = Some(At { provider, target: "" });
-    let limits = config.limits.iter().filter(|limit| limit.by.iter().all(|by| *by == By::Provider));
+    let limits = config.limits.iter().filter(|limit| limit.scope.by.iter().all(|by| *by == By::Provider));
     let looked = limits.filter_map(|limit| {
         let account = limits::look(limit, Who { at, ..Who::default() }, host.now(), host)?;
         Some((limit.as_ref(), account))
@@ -59,10 +59,10 @@ fn of_provider<'a>(config: &'a Config, provider: &str, host: &dyn Host) -> Vec<(
 
 /// The key's accounts with a limit: one, or one for each model. What is by clients' own words has too many.
 fn accounts(config: &Config, limit: &Limit, key: Option<&Key>, host: &dyn Host, w: &mut Writer<'_>) {
-    if limit.is_by_clients() {
+    if limit.scope.is_by_clients() {
         return;
     }
-    let by_model = limit.by.contains(&By::Model);
+    let by_model = limit.scope.by.contains(&By::Model);
     let models = config.models.iter().map(|(name, _)| name);
     for model in models.filter(|model| key.is_none_or(|key| key.may_ask(model))) {
         let who = Who { key, model, ..Who::default() };

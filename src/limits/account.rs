@@ -4,15 +4,16 @@
 //! again (a worker that died) comes back by itself. Every number has a bound, and every record the same size.
 
 use super::window::Window;
-use crate::route::Record;
 
 /// What is known of a subject, in whatever the limit counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
-    /// Tells subjects apart that share a record; 0: nobody's.
-    pub subject: u64,
+    /// The limit's id.
+    pub limit: u64,
     /// Number of the newest slice of the window.
     slice: u64,
+    /// When that slice stops counting, in milliseconds since 1970.
+    until: u64,
     /// What was used, by slice, the newest first. A calendar window has one slice.
     used: [u64; SLICES],
     /// Number of the newest epoch.
@@ -46,25 +47,30 @@ pub const EPOCHS: usize = 8;
 const EPOCH: u64 = 15 * 60_000;
 
 impl Account {
-    /// Takes `amount` at once, if no more than `limit` is then taken.
-    ///
-    /// # Errors
-    /// It would be more.
-    pub fn take(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<(), Spent> {
-        self.fits(now, window, amount, limit)?;
-        self.add(amount);
-        Ok(())
+    /// One with nothing in it.
+    pub fn new(limit: u64) -> Self {
+        Self { limit, ..Self::default() }
     }
 
-    /// Holds `amount`, if no more than `limit` is then taken.
+    /// Takes `amount` at once, if no more than `limit` is then taken. How much is left.
     ///
     /// # Errors
     /// It would be more.
-    pub fn hold(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<Lease, Spent> {
-        self.fits(now, window, amount, limit)?;
+    pub fn take(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<u64, Spent> {
+        let left = self.fits(now, window, amount, limit)?;
+        self.add(amount);
+        Ok(left)
+    }
+
+    /// Holds `amount`, if no more than `limit` is then taken. How much is left, too.
+    ///
+    /// # Errors
+    /// It would be more.
+    pub fn hold(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<(Lease, u64), Spent> {
+        let left = self.fits(now, window, amount, limit)?;
         let [newest, ..] = &mut self.held;
         *newest = newest.saturating_add(amount);
-        Ok(Lease { epoch: self.epoch, amount })
+        Ok((Lease { epoch: self.epoch, amount }, left))
     }
 
     /// Gives back what was held, and counts what was used in its place, in the window that it is by now.
@@ -96,18 +102,17 @@ impl Account {
         (sum(&self.used), sum(&self.held))
     }
 
-    /// Whether nothing is left of anybody here.
-    pub fn is_idle(&mut self, now: u64, window: &Window) -> bool {
-        self.taken(now, window) == (0, 0)
+    /// When the window begins anew, as of the last change; 0 where there is none.
+    pub const fn until(&self) -> u64 {
+        self.until
     }
 
-    /// Makes it the subject's, if it is that already or nobody's.
-    pub fn claim(&mut self, subject: u64, now: u64, window: &Window) -> bool {
-        let is_free = self.subject == subject || self.subject == 0 || self.is_idle(now, window);
-        if is_free {
-            self.subject = subject;
-        }
-        is_free
+    /// Whether nothing is left here, whatever its window is: an account may be of a limit that only others know.
+    pub fn is_idle(&self, now: u64) -> bool {
+        let gone = usize::try_from((now / EPOCH).saturating_sub(self.epoch)).unwrap_or(EPOCHS);
+        let nothing = |amounts: &[u64]| amounts.iter().all(|amount| *amount == 0);
+        // Older slices stop counting before the newest does.
+        (now >= self.until || nothing(&self.used)) && self.held.iter().rev().skip(gone).all(|amount| *amount == 0)
     }
 
     fn add(&mut self, used: u64) {
@@ -115,13 +120,11 @@ impl Account {
         *newest = newest.saturating_add(used);
     }
 
-    fn fits(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<(), Spent> {
+    fn fits(&mut self, now: u64, window: &Window, amount: u64, limit: u64) -> Result<u64, Spent> {
         let (used, held) = self.taken(now, window);
         let taken = used.saturating_add(held);
-        if taken.saturating_add(amount) <= limit {
-            return Ok(());
-        }
-        Err(Spent { taken, wait: self.wait(now, window, amount, limit) })
+        let left = limit.checked_sub(taken.saturating_add(amount));
+        left.ok_or_else(|| Spent { taken, wait: self.wait(now, window, amount, limit) })
     }
 
     /// When enough of what was used is forgotten, if what is held comes to nothing.
@@ -139,11 +142,15 @@ impl Account {
 
     /// Moves on to the slice and epoch that `now` is in. A worker whose clock is behind another's changes nothing.
     fn turn(&mut self, now: u64, window: &Window) {
-        let slice = window.slice(now);
-        shift(&mut self.used, slice.saturating_sub(self.slice));
-        self.slice = self.slice.max(slice);
-        // What a shorter window has no slice for is forgotten.
-        self.used.iter_mut().skip(window.slices()).for_each(|used| *used = 0);
+        // Which piece of the calendar it is takes time to tell, and is told when the last one is over.
+        if now >= self.until || matches!(window, Window::Rolling(_)) {
+            let slice = window.slice(now);
+            shift(&mut self.used, slice.saturating_sub(self.slice));
+            self.slice = self.slice.max(slice);
+            self.until = window.forgotten(self.slice, 0);
+            // What a shorter window has no slice for is forgotten.
+            self.used.iter_mut().skip(window.slices()).for_each(|used| *used = 0);
+        }
         let epoch = now / EPOCH;
         shift(&mut self.held, epoch.saturating_sub(self.epoch));
         self.epoch = self.epoch.max(epoch);
@@ -152,50 +159,56 @@ impl Account {
 
 /// Moves every amount `by` places on; what falls out at the end is gone.
 fn shift<const N: usize>(amounts: &mut [u64; N], by: u64) {
+    if by == 0 {
+        return;
+    }
     let by = usize::try_from(by).unwrap_or(N).min(N);
     amounts.rotate_right(by);
     amounts.iter_mut().take(by).for_each(|amount| *amount = 0);
 }
 
-/// Numbers of a record.
-const FIELDS: usize = 4 + SLICES + EPOCHS;
-/// What tells these records from those of another release.
-const FORM: u64 = 1;
+/// No record speaks of later, in milliseconds or what is longer: two centuries on.
+const LATEST: u64 = 1 << 43;
+/// Numbers that each account has, whatever is in it.
+pub const HEAD: usize = 5;
 
-impl Record for Account {
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (numbers, rest) = bytes.as_chunks::<8>();
-        if numbers.len() != FIELDS || !rest.is_empty() {
-            return None;
+impl Account {
+    /// Reads what [`Self::write`] wrote from the beginning of `numbers`; `None` for anything else.
+    pub fn read(numbers: &mut impl Iterator<Item = u64>) -> Option<Self> {
+        let (limit, lengths) = (numbers.next()?, numbers.next()?);
+        let [slice, until, epoch] = [numbers.next()?, numbers.next()?, numbers.next()?];
+        let mut account = Self { limit, slice, until, epoch, ..Self::default() };
+        let used = account.used.get_mut(..usize::try_from(lengths >> 32).ok()?)?;
+        let held = account.held.get_mut(..usize::try_from(lengths & u64::from(u32::MAX)).ok()?)?;
+        for amount in used.iter_mut().chain(held) {
+            *amount = numbers.next()?;
         }
-        let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
-        let mut next = || numbers.next().unwrap_or_default();
-        if next() != FORM {
-            return None;
-        }
-        let mut account = Self { subject: next(), slice: next(), epoch: next(), ..Self::default() };
-        account.used.iter_mut().chain(&mut account.held).for_each(|amount| *amount = next());
-        Some(account)
+        ([slice, epoch].into_iter().max()? <= LATEST).then_some(account)
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let head = [FORM, self.subject, self.slice, self.epoch];
-        let mut bytes = Vec::with_capacity(8 * FIELDS);
-        head.iter()
-            .chain(&self.used)
-            .chain(&self.held)
-            .for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        bytes
+    /// Writes it, without what is nothing at the ends: most windows have one slice, and few requests take an hour.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        let (used, held) = (filled(&self.used), filled(&self.held));
+        let lengths = (used.len() as u64) << 32 | held.len() as u64;
+        let head = [self.limit, lengths, self.slice, self.until, self.epoch];
+        for number in head.iter().chain(used).chain(held) {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
     }
+}
+
+/// All up to the last that is something.
+fn filled(amounts: &[u64]) -> &[u64] {
+    let length = amounts.iter().rposition(|amount| *amount != 0).map_or(0, |last| last + 1);
+    amounts.get(..length).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Account, EPOCH, EPOCHS, Lease, Spent};
+    use super::{Account, EPOCH, EPOCHS, HEAD, Lease, Spent};
     use crate::limits::window::{Per, Window};
-    use crate::route::Record;
     use crate::time_zone::TimeZone;
 
     const MINUTE: Window = Window::Calendar { per: Per::Minute, zone: TimeZone::UTC };
@@ -203,11 +216,11 @@ mod tests {
     #[test]
     fn a_window_lets_so_much_through_and_no_more() {
         let mut account = Account::default();
-        for _ in 0..10 {
-            assert_eq!(account.take(59_999, &MINUTE, 1, 10), Ok(()));
+        for left in (0..10).rev() {
+            assert_eq!(account.take(59_999, &MINUTE, 1, 10), Ok(left));
         }
         assert_eq!(account.take(59_999, &MINUTE, 1, 10), Err(Spent { taken: 10, wait: 1 }));
-        assert_eq!(account.take(60_000, &MINUTE, 1, 10), Ok(()));
+        assert_eq!(account.take(60_000, &MINUTE, 1, 10), Ok(9));
         // A clock that is behind does not bring the old window back.
         assert_eq!(account.taken(59_999, &MINUTE), (1, 0));
     }
@@ -215,9 +228,10 @@ mod tests {
     #[test]
     fn what_is_held_counts_until_it_is_settled() {
         let mut account = Account::default();
-        let first = account.hold(0, &MINUTE, 600, 1000).unwrap();
+        let (first, left) = account.hold(0, &MINUTE, 600, 1000).unwrap();
+        assert_eq!(left, 400);
         assert_eq!(account.hold(0, &MINUTE, 600, 1000), Err(Spent { taken: 600, wait: 60_000 }));
-        let second = account.hold(0, &MINUTE, 400, 1000).unwrap();
+        let (second, _) = account.hold(0, &MINUTE, 400, 1000).unwrap();
         account.settle(10, &MINUTE, first, 100);
         assert_eq!(account.taken(10, &MINUTE), (100, 400));
         // In the next window the use of the first one is forgotten, and what is held is not.
@@ -229,7 +243,7 @@ mod tests {
     #[test]
     fn what_nobody_settles_comes_back() {
         let mut account = Account::default();
-        let lost = account.hold(0, &MINUTE, 5, 5).unwrap();
+        let (lost, _) = account.hold(0, &MINUTE, 5, 5).unwrap();
         assert!(account.hold(EPOCH * EPOCHS as u64 - 1, &MINUTE, 1, 5).is_err());
         assert!(account.hold(EPOCH * EPOCHS as u64, &MINUTE, 5, 5).is_ok());
         // Too late, it gives back nothing of another's.
@@ -257,7 +271,7 @@ mod tests {
     fn a_wait_is_long_enough() {
         for window in [MINUTE, Window::Rolling(16_000), Window::Calendar { per: Per::Month, zone: TimeZone::UTC }] {
             let mut account = Account::default();
-            (0..5).for_each(|step| account.take(1_000_000 + step * 900, &window, 2, 10).unwrap());
+            (0..5).for_each(|step| assert!(account.take(1_000_000 + step * 900, &window, 2, 10).is_ok()));
             let now = 1_004_000;
             let spent = account.take(now, &window, 3, 10).unwrap_err();
             assert!(account.clone().take(now + spent.wait - 1, &window, 3, 10).is_err(), "{window:?}");
@@ -266,13 +280,30 @@ mod tests {
     }
 
     #[test]
-    fn records_come_back_as_they_were() {
-        let mut account = Account { subject: 7, ..Account::default() };
+    fn accounts_come_back_as_they_were_and_short() {
+        let mut account = Account::new(7);
         account.take(1, &Window::Rolling(16), 3, 9).unwrap();
         account.hold(5, &Window::Rolling(16), 4, 9).unwrap();
-        assert_eq!(Account::decode(&account.encode()), Some(account.clone()));
-        assert_eq!(Account::decode(&account.encode()[8..]), None);
-        assert_eq!(Account::decode(&[0; 224]), None);
+        let mut bytes = Vec::new();
+        account.write(&mut bytes);
+        let numbers: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number)).collect();
+        let mut read = numbers.iter().copied();
+        assert_eq!((Account::read(&mut read), read.next()), (Some(account), None));
+        assert_eq!(numbers.len(), HEAD + 3 + 1);
+        assert_eq!(Account::read(&mut numbers[..HEAD + 3].iter().copied()), None);
+        assert_eq!(Account::read(&mut [7, 17 << 32, 0, 0, 0].into_iter().chain([1; 17])), None);
+    }
+
+    #[test]
+    fn an_account_is_idle_when_its_window_and_its_requests_are_over() {
+        let mut account = Account::new(7);
+        assert!(account.is_idle(0));
+        account.take(59_000, &MINUTE, 1, 9).unwrap();
+        assert!(!account.is_idle(59_999) && account.is_idle(60_000));
+        let (lease, _) = account.hold(EPOCH, &MINUTE, 2, 9).unwrap();
+        assert!(!account.is_idle(EPOCH * EPOCHS as u64) && account.is_idle(EPOCH * (EPOCHS as u64 + 1)));
+        account.settle(EPOCH, &MINUTE, lease, 0);
+        assert!(account.is_idle(EPOCH));
     }
 
     proptest! {
@@ -286,7 +317,7 @@ mod tests {
             let (mut settled, mut beyond) = (0, 0);
             for (now, (what, amount, used)) in (0_u64..).zip(steps) {
                 if what > 0 {
-                    open.extend(account.hold(now, &window, amount, LIMIT));
+                    open.extend(account.hold(now, &window, amount, LIMIT).map(|(lease, _)| lease));
                 } else if !open.is_empty() {
                     let lease = open.remove(amount as usize % open.len());
                     account.settle(now, &window, lease, used);

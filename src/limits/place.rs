@@ -1,9 +1,9 @@
-//! Whose account it is: which limits are about a request, and the record that their account with each has.
+//! Whose accounts they are: which limits are about a request, and the record that has its accounts with all of a scope.
 
-use super::account::Account;
+use super::book::Book;
 use crate::chance::hash;
-use crate::config::{By, Key, Limit, Of};
-use crate::route::{Shared, read, update};
+use crate::config::{By, Key, Of, Scope};
+use crate::route::{Record, Shared, TRIES, Version};
 
 /// Who asks, and for what: by which accounts are told apart.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,44 +29,54 @@ pub struct At<'a> {
     pub target: &'a str,
 }
 
-/// Whether `limit` is about them at all.
-pub(super) fn is_about(limit: &Limit, who: Who<'_>) -> bool {
-    let about = match &limit.of {
+/// The record of somebody's accounts, as it was found.
+pub(super) struct Place {
+    /// Its key.
+    pub record: String,
+    /// What it has, and whose it is: theirs, or that of all who share one.
+    pub book: Book,
+    version: Version,
+}
+
+/// Whether limits of `scope` are about them at all.
+pub(super) fn is_about(scope: &Scope, who: Who<'_>) -> bool {
+    let about = match &scope.of {
         Of::All => true,
         Of::Key(name) => who.key.is_some_and(|key| !key.foreign && key.name == *name),
         Of::Model(name) => who.model == name,
         Of::Role(name) => who.key.is_some_and(|key| key.role.name == *name),
         Of::Provider(name) => who.at.is_some_and(|at| at.provider == name),
     };
-    about && limit.is_of_targets() == who.at.is_some()
+    about && scope.is_of_targets() == who.at.is_some()
 }
 
-/// Changes the account of `who` with the limit. What tells its record, whose it is there, and what `change` says; `None` where others were
-/// faster, dozens of times in a row.
-pub(super) fn change<T>(
-    limit: &Limit,
-    who: Who<'_>,
+/// Changes the accounts of `subject`, unless `change` finds that they are to stay as they are. What tells their record, whose it is
+/// there, and what `change` says; `None` where others were faster, dozens of times in a row.
+pub(super) fn change<T, E>(
+    scope: &Scope,
+    subject: u64,
     now: u64,
     shared: &dyn Shared,
-    change: impl Fn(&mut Account) -> T,
-) -> Option<(String, u64, T)> {
-    // Again, where another subject took the record meanwhile.
-    for _ in 0..PLACES {
-        let (record, subject) = place(limit, who, now, shared);
-        let changed = update(shared, &record, |account: &mut Account| {
-            account.claim(subject, now, &limit.window).then(|| change(account))
-        });
-        if let Some(changed) = changed {
-            return Some((record, subject, changed));
+    change: impl Fn(&str, &mut Book) -> Result<T, E>,
+) -> Option<Result<(String, u64, T), E>> {
+    for _ in 0..TRIES {
+        // Again, where another subject took the record meanwhile.
+        let mut place = Place::find(scope, subject, now, shared);
+        let changed = match change(&place.record, &mut place.book) {
+            Ok(changed) => changed,
+            Err(error) => return Some(Err(error)),
+        };
+        if shared.set(&place.record, &place.book.encode(), place.version) {
+            return Some(Ok((place.record, place.book.subject, changed)));
         }
     }
     None
 }
 
-/// Tells accounts of a limit apart.
-pub(super) fn subject(limit: &Limit, who: Who<'_>) -> u64 {
+/// Tells what `who` has with limits of `scope` from what others have.
+pub(super) fn subject(scope: &Scope, who: Who<'_>) -> u64 {
     let mut subject = 0;
-    for by in &limit.by {
+    for by in &scope.by {
         if *by == By::Key && who.key.is_some_and(|key| key.foreign) {
             subject = hash(subject, b"foreign");
         }
@@ -90,32 +100,46 @@ pub(super) fn value<'a>(by: &By, who: Who<'a>) -> Option<&'a str> {
     }
 }
 
-/// The record of the account, and whose it is there.
-pub(super) fn place(limit: &Limit, who: Who<'_>, now: u64, shared: &dyn Shared) -> (String, u64) {
-    let subject = subject(limit, who);
-    let id = limit.id;
-    if !limit.unbounded {
-        return (format!("limit {id:x} {subject:x}"), subject);
-    }
-    let mut free = None;
-    for step in 0..PLACES {
-        let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
-        let record = format!("limit {id:x} {number}");
-        let mut account: Account = read(shared, &record);
-        if account.subject == subject {
-            return (record, subject);
+impl Place {
+    /// Finds it, or where it may begin.
+    pub fn find(scope: &Scope, subject: u64, now: u64, shared: &dyn Shared) -> Self {
+        let id = scope.id;
+        if !scope.unbounded {
+            return Self::read(format!("limit {id:x} {subject:x}"), shared).of(subject);
         }
-        // Only if none of the places is the subject's already: it would begin anew.
-        if account.subject == 0 || account.is_idle(now, &limit.window) {
-            free.get_or_insert(record);
+        let mut free = None;
+        for step in 0..PLACES {
+            let number = subject.wrapping_add(step.wrapping_mul(subject >> 32 | 1)) % RECORDS;
+            let place = Self::read(format!("limit {id:x} {number}"), shared);
+            if place.book.subject == subject {
+                return place;
+            }
+            // Only if none of the places is the subject's already: it would begin anew.
+            if free.is_none() && place.book.is_idle(now) {
+                free = Some(place);
+            }
+        }
+        match free {
+            Some(place) => place.of(subject),
+            None => Self::read(format!("limit {id:x} others"), shared).of(OTHERS),
         }
     }
-    free.map_or_else(|| (format!("limit {id:x} others"), OTHERS), |record| (record, subject))
+
+    fn read(record: String, shared: &dyn Shared) -> Self {
+        let (bytes, version) = shared.get(&record);
+        let book = bytes.and_then(|bytes| Book::decode(&bytes)).unwrap_or_default();
+        Self { record, book, version }
+    }
+
+    fn of(mut self, subject: u64) -> Self {
+        self.book.claim(subject);
+        self
+    }
 }
 
-/// How many records a limit has whose accounts are not those of configuration: clients make users and labels up, tokens name
+/// How many records a scope has whose accounts are not those of configuration: clients make users and labels up, tokens name
 /// any number of people, and records never go away. Each has one of [`PLACES`] of them; who finds them all taken shares the last.
 pub(super) const RECORDS: u64 = 16_384;
-const PLACES: u64 = 8;
+pub(super) const PLACES: u64 = 8;
 /// Whose the account is that all share who find no record of their own.
 const OTHERS: u64 = u64::MAX;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::place::{Who, is_about, value};
 use super::reserve::Amounts;
 use crate::chance::{Random, hash};
-use crate::config::{Amount, By, Limit, Of, Shared};
+use crate::config::{Amount, By, Group, Limit, Of, Shared};
 
 /// A request's account at the service with one limit.
 #[derive(Debug)]
@@ -27,22 +27,22 @@ const MOST_HITS: u64 = 1_000_000_000;
 const LONGEST: usize = 64;
 
 /// The accounts of `who` at the service.
-pub fn asked<'l>(limits: impl Iterator<Item = &'l Rc<Limit>>, who: Who<'_>) -> Vec<Asked> {
-    let about = limits.filter(|limit| is_about(limit, who));
+pub fn asked(groups: &[Rc<Group>], who: Who<'_>) -> Vec<Asked> {
+    let about = groups.iter().filter(|group| is_about(&group.scope, who)).flat_map(|group| &group.limits);
     about
         .filter_map(|limit| Some(Asked { limit: limit.clone(), shared: limit.shared?, account: account(limit, who) }))
         .collect()
 }
 
 fn account(limit: &Limit, who: Who<'_>) -> String {
-    let mut account = match &limit.of {
+    let mut account = match &limit.scope.of {
         Of::All => "all".to_owned(),
         Of::Key(name) => format!("key={}", told(name)),
         Of::Model(name) => format!("model={}", told(name)),
         Of::Role(name) => format!("role={}", told(name)),
         Of::Provider(name) => format!("provider={}", told(name)),
     };
-    for by in &limit.by {
+    for by in &limit.scope.by {
         let value = value(by, who).unwrap_or_default();
         let (name, value) = match by {
             // No key's name has this before it.
@@ -101,7 +101,7 @@ mod tests {
         });
         let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
         let key = config.keys.iter().next().unwrap();
-        asked(config.limits.iter(), Who { key: Some(key), user, model: "gpt-4o", ..Who::default() })
+        asked(&config.groups, Who { key: Some(key), user, model: "gpt-4o", ..Who::default() })
     }
 
     #[test]

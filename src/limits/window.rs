@@ -63,8 +63,10 @@ impl Window {
     /// When the slice that is `age` older than slice number `newest` stops counting, in milliseconds since 1970.
     pub fn forgotten(&self, newest: u64, age: usize) -> u64 {
         match *self {
-            Self::Calendar { per: per @ (Per::Day | Per::Month), zone } => zone.begin(per.begin(newest + 1)),
-            Self::Calendar { per, zone } => zone.of_standard(per.begin(newest + 1)),
+            Self::Calendar { per: per @ (Per::Day | Per::Month), zone } => {
+                zone.begin(per.begin(newest.saturating_add(1)))
+            }
+            Self::Calendar { per, zone } => zone.of_standard(per.begin(newest.saturating_add(1))),
             Self::Rolling(length) => (newest + (SLICES - age) as u64).saturating_mul(slice_length(length)),
             Self::Now => 0,
         }
@@ -93,11 +95,11 @@ impl Per {
     /// When number `number` begins.
     fn begin(self, number: u64) -> u64 {
         match self {
-            Self::Second => number * 1000,
-            Self::Minute => number * 60_000,
-            Self::Hour => number * 3_600_000,
-            Self::Day => number * DAY,
-            Self::Month => calendar::days(number / 12, number % 12 + 1, 1).unwrap_or(0) * DAY,
+            Self::Second => number.saturating_mul(1000),
+            Self::Minute => number.saturating_mul(60_000),
+            Self::Hour => number.saturating_mul(3_600_000),
+            Self::Day => number.saturating_mul(DAY),
+            Self::Month => calendar::days(number / 12, number % 12 + 1, 1).unwrap_or(0).saturating_mul(DAY),
         }
     }
 

@@ -25,7 +25,7 @@ pub trait Record: Sized + Default {
 
 /// How often a change is tried again that another worker has overtaken. Each loser has a winner, so that with W workers
 /// some W tries do.
-const TRIES: usize = 64;
+pub const TRIES: usize = 64;
 
 /// The record with that key.
 pub fn read<R: Record>(shared: &dyn Shared, key: &str) -> R {

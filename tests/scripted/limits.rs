@@ -58,17 +58,29 @@ pub fn tokens() -> Value {
 
 /// What the accounts have as used and as held, sorted.
 fn used(records: &Records) -> Vec<(u64, u64)> {
-    let number = |bytes: &[u8], index: usize| u64::from_le_bytes(bytes[8 * index..][..8].try_into().unwrap());
     let records = records.borrow();
-    let accounts = records.iter().filter(|(key, _)| key.starts_with("limit "));
-    let mut used: Vec<(u64, u64)> = accounts
-        .map(|(_, (bytes, _))| {
-            let sum = |from: usize, to: usize| (from..to).map(|index| number(bytes, index)).sum();
-            (sum(4, 20), sum(20, bytes.len() / 8))
+    let books = records.iter().filter(|(key, _)| key.starts_with("limit "));
+    let mut used: Vec<(u64, u64)> = books
+        .flat_map(|(_, (bytes, _))| {
+            let (numbers, []) = bytes.as_chunks::<8>() else { panic!("{bytes:?}") };
+            let numbers: Vec<u64> = numbers.iter().map(|number| u64::from_le_bytes(*number)).collect();
+            accounts(&numbers[2..])
         })
         .collect();
     used.sort_unstable();
     used
+}
+
+/// Each has five numbers, the second of which says how many follow that are used, and held.
+fn accounts(mut numbers: &[u64]) -> Vec<(u64, u64)> {
+    let mut accounts = Vec::new();
+    while let [_, lengths, _, _, _, rest @ ..] = numbers {
+        let (used, rest) = rest.split_at((lengths >> 32) as usize);
+        let (held, rest) = rest.split_at((lengths & 0xffff_ffff) as usize);
+        accounts.push((used.iter().sum(), held.iter().sum()));
+        numbers = rest;
+    }
+    accounts
 }
 
 fn told(outcome: &Outcome) -> (u16, String) {
