@@ -53,7 +53,7 @@ fn limits_reserve_and_settle(bencher: Bencher<'_, '_>, limits: usize) {
     let (board, who) = (Board::default(), Who { model: "m", ..Who::default() });
     let amounts = Amounts { input: 512, output: 120, usd: 2_480_000_000 };
     bencher.bench_local(|| {
-        let reserved = reserve(config.limits.iter(), who, amounts, false, &|_| false, NOW, &board).unwrap();
+        let reserved = reserve(&config.groups, who, amounts, false, &|_| false, NOW, &board).unwrap();
         reserved.settle(amounts, NOW + 1, &board);
     });
 }
