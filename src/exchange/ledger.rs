@@ -94,6 +94,13 @@ impl Ledger {
         self.open.borrow().get(&request)?.outline.clone()
     }
 
+    /// A client has the first of its answer: nobody will read the request again.
+    pub(super) fn forget_body(&self, request: u64) {
+        if let Some(open) = self.open.borrow_mut().get_mut(&request) {
+            (open.spans, open.outline) = (None, None);
+        }
+    }
+
     /// An attempt begins.
     pub(super) fn begin(&self, request: u64, tried: Tried) {
         if let Some(open) = self.open.borrow_mut().get_mut(&request) {

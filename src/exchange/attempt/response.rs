@@ -120,6 +120,7 @@ impl Attempt {
                 step.set("content-type", "text/event-stream");
                 step.body = Some(held);
                 course.first = host.now();
+                self.ledger.forget_body(course.plan.id);
                 if !end {
                     step.property(names::OUTCOME, names::SEEN);
                 }
