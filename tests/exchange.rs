@@ -23,6 +23,7 @@ mod single;
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
+use scripted::envoy::run;
 use scripted::{api_keys, keys, limits, refusals};
 
 fn native() -> Native {
@@ -39,6 +40,18 @@ fn every_case_comes_out_as_it_should_however_its_bytes_are_cut() {
         for at in (0..case.longest_answer()).filter(|_| case.delicate) {
             check_pieces(&mut filters, &case, &whole, |index| index == at);
         }
+    }
+}
+
+/// As for a moment when the module is exchanged for another.
+#[test]
+fn attempts_in_other_vms_than_their_request_come_out_the_same() {
+    let (mut together, mut apart) = (native(), native());
+    apart.apart = true;
+    for case in cases() {
+        let [one, other] = [&mut together, &mut apart].map(|filters| run(filters, &case.script));
+        assert_eq!((one.status, &one.body, one.cut), (other.status, &other.body, other.cut), "{}", case.name);
+        assert_eq!(one.sent, other.sent, "{}", case.name);
     }
 }
 

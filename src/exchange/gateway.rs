@@ -6,7 +6,7 @@ use super::access::{admit, identify};
 use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::labels::Labels;
-use super::ledger::Ledger;
+use super::ledger::{Known, Ledger};
 use super::log;
 use super::metrics::updates;
 use super::page;
@@ -161,7 +161,7 @@ impl Machine for Gateway {
         }
         // All targets are spent: official SDKs would start all over again.
         step.set("x-should-retry", "false");
-        if let Some(seconds) = soonest(host) {
+        if let Some(seconds) = self.soonest(host) {
             step.set("retry-after", seconds.to_string());
         }
         step
@@ -245,8 +245,7 @@ impl Gateway {
             _ if good => "answered",
             _ => "",
         };
-        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
-        let told = match plan {
+        let told = match self.now_planned(host) {
             Some(plan) => told.tried(&plan, last),
             None => *told,
         };
@@ -371,8 +370,9 @@ impl Gateway {
         step.set("x-envoy-upstream-rq-per-try-timeout-ms", plan.patience.to_string());
         step.set("x-envoy-upstream-rq-timeout-ms", found.model.whole_timeout.as_millis().to_string());
         let spans = (operation == Operation::Chat).then(|| facts.spans(&document)).flatten();
-        let id = self.ledger.open(config.clone(), spans, document.outline());
-        let plan = Plan { id, ..plan };
+        let id = self.ledger.open(config.clone(), seed, Known::new(body, spans, document.outline()));
+        let plan = Rc::new(Plan { id, ..plan });
+        self.ledger.keep(&plan);
         let asked = self.asked.get_or_insert_default();
         asked.rule = rule.map(|rule| rule.name.clone());
         if let Some(to) = copy.as_ref().and_then(Plan::next_provider) {
@@ -453,6 +453,11 @@ impl Gateway {
         Ok(Flow::Wait.into())
     }
 
+    /// What the gateway has decided, for who goes on by it.
+    pub(super) fn take_plan(&self) -> Option<Rc<Plan>> {
+        self.ledger.take_plan(self.id)
+    }
+
     /// There is no copy after all.
     pub(super) fn without_copy(&mut self) {
         if let Some(asked) = &mut self.asked {
@@ -476,7 +481,7 @@ impl Gateway {
         if !sent || outcome == names::OVER.as_bytes() {
             return cut;
         }
-        let plan = host.property(names::PLAN).as_deref().and_then(Plan::decode);
+        let plan = self.now_planned(host);
         if let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) {
             match cut {
                 Some(cause) => verdict::failed(host, hop, cause, None, step),
@@ -484,6 +489,26 @@ impl Gateway {
             }
         }
         cut
+    }
+
+    /// The plan as the last attempt has left it: that one may have been another VM's.
+    fn now_planned(&self, host: &dyn Host) -> Option<Rc<Plan>> {
+        let written = host.property(names::PLAN).as_deref().and_then(Plan::decode).map(Rc::new);
+        let known = self.ledger.plan(self.id);
+        [written, known].into_iter().flatten().max_by_key(|plan| plan.made)
+    }
+
+    /// In how many seconds a target may answer, where one that has failed before the last says so, and the last does not say that
+    /// it will sooner.
+    fn soonest(&self, host: &dyn Host) -> Option<u64> {
+        let status: u16 = host.header(":status")?.parse().ok()?;
+        if status != 429 && status < 500 {
+            return None;
+        }
+        let soonest = self.now_planned(host)?.soonest?;
+        let seconds = soonest.saturating_sub(host.now()).div_ceil(1000);
+        let last = host.header("retry-after").and_then(|last| last.parse::<u64>().ok());
+        last.is_none_or(|last| seconds < last).then_some(seconds)
     }
 
     /// Refuses the request, and says so in its record.
@@ -502,19 +527,6 @@ impl Gateway {
         let limit = self.config.body_limit;
         Error::new(Cause::TooLarge, format!("The request is {bytes} bytes or more; at most {limit} are accepted."))
     }
-}
-
-/// In how many seconds a target may answer, where one that has failed before the last says so, and the last does not say that
-/// it will sooner.
-fn soonest(host: &dyn Host) -> Option<u64> {
-    let status: u16 = host.header(":status")?.parse().ok()?;
-    if status != 429 && status < 500 {
-        return None;
-    }
-    let soonest = host.property(names::PLAN).as_deref().and_then(Plan::decode)?.soonest?;
-    let seconds = soonest.saturating_sub(host.now()).div_ceil(1000);
-    let last = host.header("retry-after").and_then(|last| last.parse::<u64>().ok());
-    last.is_none_or(|last| seconds < last).then_some(seconds)
 }
 
 /// What only the gateway says to the provider position is nothing for a client to say.

@@ -1,8 +1,10 @@
-//! What the attempts of a request have seen, where the gateway position finds it when the request is over.
+//! What the two positions know of a request together: its plan, what was found out about its body, and what its attempts
+//! have seen.
 //!
 //! Both positions run in one VM on each worker, and this is in its memory: an attempt writes down what it sees as it goes,
 //! so that a client that leaves in the middle of an answer leaves no gap. Where the positions are not in one VM (for a moment,
-//! when configuration has changed) the gateway finds nothing, and settles by its estimate.
+//! when the module has changed) an attempt reads the plan that travels in filter state, and the gateway finds nothing, and
+//! settles by its estimate.
 
 use core::cell::{Cell, RefCell};
 
@@ -17,12 +19,13 @@ use crate::config::Config;
 use crate::error::Cause;
 use crate::json::Outline;
 use crate::price::Tariff;
-use crate::route::Hop;
+use crate::route::{Hop, Plan};
 use crate::splice::Spans;
 
 /// Requests under way.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// The number of the request that began last; 0: none did.
     last: Cell<u64>,
     open: RefCell<HashMap<u64, Open>>,
 }
@@ -31,9 +34,39 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Open {
     config: Rc<Config>,
+    plan: Option<Rc<Plan>>,
     tried: Vec<Tried>,
-    spans: Option<Spans>,
-    outline: Option<Arc<Outline>>,
+    body: Known,
+}
+
+/// What the gateway position has found out about a request's body.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// Where it is to be changed for a provider that speaks as the client does.
+    pub spans: Option<Spans>,
+    /// Where its values are.
+    pub outline: Option<Arc<Outline>>,
+    beginning: Option<Rc<[u8]>>,
+    /// How long it is, in bytes.
+    pub size: usize,
+}
+
+/// The most of a body that is kept, in bytes.
+const MAX_KEPT: usize = 4096;
+
+impl Known {
+    /// A little body is kept as it is, and of others as much as `spans` are about if that is little: to read it again would be a
+    /// call of the host.
+    pub fn new(body: &[u8], spans: Option<Spans>, outline: Option<Arc<Outline>>) -> Self {
+        let wanted = if body.len() > MAX_KEPT { spans.as_ref().map(Spans::end) } else { Some(body.len()) };
+        let beginning = wanted.filter(|wanted| *wanted <= MAX_KEPT).and_then(|wanted| body.get(..wanted)).map(Rc::from);
+        Self { spans, outline, beginning, size: body.len() }
+    }
+
+    /// As much of the body as is wanted to change it by `spans`, or all of it.
+    pub fn wanted(&self) -> Option<&[u8]> {
+        self.beginning.as_deref()?.get(..self.spans.as_ref().map_or(self.size, Spans::end))
+    }
 }
 
 /// What is known of one attempt.
@@ -77,27 +110,42 @@ impl Tried {
 
 impl Ledger {
     /// A request begins; the number is by what its attempts find it. What the gateway position has found out about its body
-    /// is there for them.
-    pub(super) fn open(&self, config: Rc<Config>, spans: Option<Spans>, outline: Option<Arc<Outline>>) -> u64 {
-        self.last.set(self.last.get().wrapping_add(1));
-        self.open.borrow_mut().insert(self.last.get(), Open { config, tried: Vec::new(), spans, outline });
+    /// is there for them. The first number is by chance: another VM's are others.
+    pub(super) fn open(&self, config: Rc<Config>, seed: u64, body: Known) -> u64 {
+        let last = match self.last.get() {
+            0 => seed,
+            last => last.wrapping_add(1),
+        };
+        self.last.set(last.max(1));
+        self.open.borrow_mut().insert(self.last.get(), Open { config, plan: None, tried: Vec::new(), body });
         self.last.get()
     }
 
-    /// Where its body is to be changed, if that is known.
-    pub(super) fn spans(&self, request: u64) -> Option<Spans> {
-        self.open.borrow().get(&request)?.spans.clone()
+    /// How the request is to go on. `false`: it is none of this VM's.
+    pub(super) fn keep(&self, plan: &Rc<Plan>) -> bool {
+        let mut open = self.open.borrow_mut();
+        open.get_mut(&plan.id).map(|open| open.plan = Some(plan.clone())).is_some()
     }
 
-    /// Where its values are, if that is known.
-    pub(super) fn outline(&self, request: u64) -> Option<Arc<Outline>> {
-        self.open.borrow().get(&request)?.outline.clone()
+    /// How it is to go on, if that is known here.
+    pub(super) fn plan(&self, request: u64) -> Option<Rc<Plan>> {
+        self.open.borrow().get(&request)?.plan.clone()
+    }
+
+    /// The same for who changes it, and keeps it again.
+    pub(super) fn take_plan(&self, request: u64) -> Option<Rc<Plan>> {
+        self.open.borrow_mut().get_mut(&request)?.plan.take()
+    }
+
+    /// What is known of its body.
+    pub(super) fn body(&self, request: u64) -> Known {
+        self.open.borrow().get(&request).map(|open| open.body.clone()).unwrap_or_default()
     }
 
     /// A client has the first of its answer: nobody will read the request again.
     pub(super) fn forget_body(&self, request: u64) {
         if let Some(open) = self.open.borrow_mut().get_mut(&request) {
-            (open.spans, open.outline) = (None, None);
+            open.body = Known::default();
         }
     }
 

@@ -45,14 +45,13 @@ impl Single {
         if step.flow != Flow::Continue {
             return step;
         }
-        let plan = step.properties.iter().find(|(name, _)| *name == names::PLAN);
-        let plan = plan.and_then(|(_, plan)| Plan::decode(plan)).map(Plan::only_first);
-        let upstream = plan.as_ref().and_then(Plan::next_provider).and_then(|name| self.upstreams.get(name));
+        let plan = self.gateway.take_plan().map(Rc::unwrap_or_clone).map(Plan::only_first).map(Rc::new);
+        let upstream = plan.as_deref().and_then(Plan::next_provider).and_then(|name| self.upstreams.get(name));
         let (Some(plan), Some(upstream)) = (&plan, upstream) else {
             return refuse(&Error::new(Cause::ServerError, "The gateway has no target for the request."));
         };
         let mut attempt = Attempt::new(upstream.clone(), self.ledger.clone());
-        let begun = attempt.begin(host, &plan.encode());
+        let begun = attempt.begin(host, plan.clone());
         if begun.flow != Flow::Hold {
             return begun;
         }

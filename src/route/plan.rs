@@ -1,5 +1,4 @@
-//! What the gateway position decides and every attempt needs: it travels from the one to the others in filter state, and
-//! each attempt leaves there what became of it.
+//! What the gateway position decides and every attempt needs. Each attempt leaves there what became of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -103,14 +102,24 @@ impl Hop {
 }
 
 impl Plan {
-    /// Reads a plan as [`Self::encode`] wrote it; `None` for anything else.
+    /// Reads a plan as [`Self::encode`] or [`Self::to_header`] wrote it; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        let start = bytes.iter().position(|byte| *byte == b'{')?;
+        serde_json::from_slice(bytes.get(start..)?).ok()
     }
 
-    /// For filter state.
+    /// For filter state: its number, for who needs no more of it, and all of it as JSON.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        let mut bytes = format!("{} ", self.id).into_bytes();
+        // It has nothing that cannot be written.
+        let _ = serde_json::to_writer(&mut bytes, self);
+        bytes
+    }
+
+    /// The number of the plan that [`Self::encode`] wrote.
+    pub fn number(bytes: &[u8]) -> Option<u64> {
+        let digits = bytes.split(|byte| *byte == b' ').next()?;
+        core::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// For a header: in letters of ASCII only.

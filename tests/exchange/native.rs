@@ -17,6 +17,8 @@ pub struct Native {
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
     pub ledger: Rc<Ledger>,
     queue: Rc<Queue>,
+    /// Whether each attempt is in a VM of its own.
+    pub apart: bool,
     contexts: BTreeMap<u32, Context>,
     last: u32,
 }
@@ -44,6 +46,7 @@ impl Native {
             upstreams,
             ledger: Rc::default(),
             queue: Rc::default(),
+            apart: false,
             contexts: BTreeMap::new(),
             last: 0,
         }
@@ -54,7 +57,10 @@ impl Filters for Native {
     fn open(&mut self, root: &str) -> u32 {
         let (config, ledger, queue) = (|| self.config.clone(), || self.ledger.clone(), || self.queue.clone());
         let machine: Box<dyn Machine> = match root.strip_prefix(names::PROVIDER_ROOT_PREFIX) {
-            Some(provider) => Box::new(Attempt::new(self.upstreams[provider].clone(), ledger())),
+            Some(provider) => {
+                let ledger = if self.apart { Rc::default() } else { ledger() };
+                Box::new(Attempt::new(self.upstreams[provider].clone(), ledger))
+            }
             None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger(), queue())),
             None => Box::new(Gateway::new(config(), ledger(), queue())),
         };

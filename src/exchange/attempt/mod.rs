@@ -6,17 +6,18 @@ mod response;
 use std::rc::Rc;
 
 pub use self::request::Upstream;
-use super::ledger::{Ledger, Tried};
+use super::gateway::refuse;
+use super::ledger::{Known, Ledger, Tried};
 use super::metrics;
 use super::relay::Relay;
 use super::step::{Host, Machine, Step, Want};
 use crate::dialect::Operation;
 use crate::embedding::Encoding;
+use crate::error::{Cause, Error};
 use crate::metrics::{Common, Update};
 use crate::names;
 use crate::price::{self, Cost};
 use crate::route::{Hop, Plan};
-use crate::splice::Spans;
 
 /// One attempt at a request: what goes to the provider, and what comes back.
 pub struct Attempt {
@@ -47,7 +48,7 @@ enum Phase {
 
 /// What an attempt knows of its request.
 struct Course {
-    plan: Plan,
+    plan: Rc<Plan>,
     hop: Hop,
     /// Which of the provider's credentials it goes out with.
     key: u8,
@@ -59,8 +60,8 @@ struct Course {
     tokens: u64,
     /// By what the answer is known if the provider gives it no id.
     id: String,
-    /// Where the body is to be changed, if it need not be read for that.
-    spans: Option<Spans>,
+    /// What is known of the body, until it went out.
+    body: Known,
     /// Parameters that the provider has no word for.
     dropped: Vec<String>,
     /// When the answer began, in seconds since 1970.
@@ -101,19 +102,28 @@ impl Attempt {
 
 impl Machine for Attempt {
     fn request_headers(&mut self, host: &dyn Host, _end: bool) -> Step {
-        let plan = host.property(names::PLAN);
+        let written = host.property(names::PLAN);
+        if let Some(plan) = written.as_deref().and_then(Plan::number).and_then(|id| self.ledger.take_plan(id)) {
+            return self.begin(host, plan);
+        }
         // A copy shares nothing with its request but what went on of it.
-        match plan.or_else(|| self.upstream.is_mirrored().then(|| host.header(names::MIRROR))?.map(String::into_bytes))
-        {
-            Some(plan) => self.begin(host, &plan),
+        let copys = || self.upstream.is_mirrored().then(|| host.header(names::MIRROR))?.map(String::into_bytes);
+        match written.or_else(copys) {
+            Some(written) => match Plan::decode(&written) {
+                Some(plan) => self.begin_elsewhere(host, plan),
+                None => refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request.")),
+            },
             None => Step::go(),
         }
     }
 
     fn wants_request(&self) -> Want {
         match &self.phase {
-            Phase::Request(Course { spans: Some(spans), .. }) => Want::Start { bytes: spans.end(), of: spans.size },
-            Phase::Request(_) => Want::Whole,
+            Phase::Request(Course { body, .. }) => match &body.spans {
+                _ if body.wanted().is_some() => Want::Start { bytes: 0, of: body.size },
+                Some(spans) => Want::Start { bytes: spans.end(), of: spans.size },
+                None => Want::Whole,
+            },
             _ => Want::Nothing,
         }
     }

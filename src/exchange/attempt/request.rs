@@ -1,9 +1,11 @@
 //! The way out: the client's request in the provider's words, with its path and credential.
 
+use std::rc::Rc;
+
 use super::super::credentials::Credentials;
 use super::super::gateway::refuse;
 use super::super::headers::not_to_provider;
-use super::super::ledger::Tried;
+use super::super::ledger::{Known, Tried};
 use super::super::step::{Host, Step};
 use super::super::verdict;
 use super::{Attempt, Course, Phase};
@@ -97,26 +99,39 @@ impl Upstream {
 }
 
 impl Attempt {
+    /// The same by a plan that another VM has made, and attempts before this one have left there as it was when they began: those
+    /// of other providers are over.
+    pub(super) fn begin_elsewhere(&mut self, host: &dyn Host, mut plan: Plan) -> Step {
+        let mut next = plan.clone();
+        while next.next_provider().is_some_and(|provider| provider != self.upstream.name) {
+            if next.begin(host.now()).is_err() {
+                break;
+            }
+            plan.clone_from(&next);
+        }
+        self.begin(host, Rc::new(plan))
+    }
+
     /// The attempt begins, by the plan that the gateway position made.
-    pub(in crate::exchange) fn begin(&mut self, host: &dyn Host, plan: &[u8]) -> Step {
-        let Some(mut plan) = Plan::decode(plan) else {
-            return refuse(&Error::new(Cause::ServerError, "The gateway lost its plan for the request."));
-        };
+    pub(in crate::exchange) fn begin(&mut self, host: &dyn Host, mut plan: Rc<Plan>) -> Step {
         let now = host.now();
         let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
             verdict::failed(host, hop, cause, None, &mut step);
             self.ledger.note(plan.id, |before| before.end(now, Err(cause)));
         }
-        let begun = plan.begin(now).and_then(|hop| match hop.provider == self.upstream.name {
+        let begun = Rc::make_mut(&mut plan).begin(now).and_then(|hop| match hop.provider == self.upstream.name {
             true => Ok(hop),
             false => Err(Error::new(Cause::ServerError, "The gateway lost its way to the provider.")),
         });
+        if !self.ledger.keep(&plan) {
+            step.property(names::PLAN, plan.encode());
+        }
         let hop = match begun {
             Ok(hop) => hop,
             Err(error) => {
-                let mut step = Step { notices: step.notices, metrics: step.metrics, ..refuse(&error) };
-                step.property(names::PLAN, plan.encode());
+                let Step { notices, metrics, properties, .. } = step;
+                let mut step = Step { notices, metrics, properties, ..refuse(&error) };
                 step.property(names::OUTCOME, names::OVER);
                 return step;
             }
@@ -128,14 +143,13 @@ impl Attempt {
         }
         verdict::begins(host, &hop);
         let key = self.upstream.credentials.choose(host, &plan, &hop);
-        let spans =
-            self.ledger.spans(plan.id).filter(|_| hop.edits.is_none() && self.upstream.speaks_openai(&hop.model));
-        let course = Course { spans, ..Course::new(plan, hop, key, now) };
+        let mut body = self.ledger.body(plan.id);
+        body.spans = body.spans.filter(|_| hop.edits.is_none() && self.upstream.speaks_openai(&hop.model));
+        let course = Course { body, ..Course::new(plan, hop, key, now) };
         // Now, not when this attempt has failed: then this filter may not be asked any more.
         if let Some(provider) = course.plan.next_provider() {
             step.property(names::NEXT, provider);
         }
-        step.property(names::PLAN, course.plan.encode());
         if self.upstream.traced {
             // The attempt's span has it, and ends before the gateway position hears of anything.
             step.property(names::log::PROVIDER, self.upstream.name());
@@ -145,12 +159,14 @@ impl Attempt {
         step
     }
 
-    /// The whole body is there, as the client sent it.
+    /// The whole body is there, as the client sent it, and here is what was wanted of it.
     pub(super) fn send(&mut self, host: &dyn Host, body: &[u8]) -> Step {
         let Phase::Request(mut course) = core::mem::replace(&mut self.phase, Phase::Over) else {
             return Step::go();
         };
-        match self.say(host, body, &mut course) {
+        let known = core::mem::take(&mut course.body);
+        let body = if body.is_empty() { known.wanted().unwrap_or(body) } else { body };
+        match self.say(host, body, &known, &mut course) {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 let headers = host.headers();
@@ -173,7 +189,7 @@ impl Attempt {
         }
     }
 
-    fn say(&self, host: &dyn Host, body: &[u8], course: &mut Course) -> Result<Step, Error> {
+    fn say(&self, host: &dyn Host, body: &[u8], known: &Known, course: &mut Course) -> Result<Step, Error> {
         let (kind, operation) = (self.upstream.kind, course.plan.operation);
         let target = Target {
             operation,
@@ -181,7 +197,7 @@ impl Attempt {
             settings: &self.upstream.settings,
             ..Target::new(&course.hop.model)
         };
-        if let Some(spans) = course.spans.as_ref().filter(|spans| body.len() == spans.end() && body.len() < spans.size)
+        if let Some(spans) = known.spans.as_ref().filter(|spans| body.len() == spans.end() && body.len() < spans.size)
         {
             let beginning = spans.request(body, target.model).ok_or_else(|| {
                 Error::new(Cause::ServerError, "The request is not the one that the gateway has read.")
@@ -194,8 +210,8 @@ impl Attempt {
         // The gateway position has checked it: it does parse.
         let parse = |body| Document::parse(body).map_err(|invalid| Error::new(Cause::BadRequest, format!("{invalid}")));
         let read = |body| {
-            let known = self.ledger.outline(course.plan.id).and_then(|outline| Document::again(body, outline));
-            known.map_or_else(|| parse(body), Ok)
+            let again = known.outline.clone().and_then(|outline| Document::again(body, outline));
+            again.map_or_else(|| parse(body), Ok)
         };
         let mut edited = String::new();
         // They are about chats.
@@ -277,7 +293,7 @@ fn unasked(edits: Option<&Edits>) -> bool {
 }
 
 impl Course {
-    fn new(plan: Plan, hop: Hop, key: u8, began: u64) -> Self {
+    fn new(plan: Rc<Plan>, hop: Hop, key: u8, began: u64) -> Self {
         Self {
             plan,
             hop,
@@ -293,7 +309,7 @@ impl Course {
             retry_after: None,
             error_name: None,
             vectors: None,
-            spans: None,
+            body: Known::default(),
             encoding: Encoding::Float,
             embedded: None,
             unpaid: None,

@@ -1,5 +1,7 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
+use std::rc::Rc;
+
 use super::super::headers::not_to_client;
 use super::super::rate_limit;
 use super::super::relay::{Relay, break_off, classify};
@@ -268,9 +270,12 @@ impl Attempt {
             }
         };
         if let Some(wait) = retry_after.filter(|_| error.cause.falls_back()) {
-            course.plan.waits(host.now().saturating_add(wait));
+            Rc::make_mut(&mut course.plan).waits(host.now().saturating_add(wait));
         }
-        if (another && course.plan.again(error.cause, course.key)) || course.plan.fail(error.cause) {
+        let plan = Rc::make_mut(&mut course.plan);
+        let goes_on = (another && plan.again(error.cause, course.key)) || plan.fail(error.cause);
+        self.ledger.keep(&course.plan);
+        if goes_on {
             step.set(names::RETRY_HEADER, error.cause.name());
             // Another than Envoy would go to by itself, perhaps.
             step.property(names::NEXT, course.plan.next_provider().unwrap_or_default());
