@@ -2,6 +2,7 @@
 //!
 //! Values are never printed; logs have names.
 
+use super::ledger::Ledger;
 use super::metrics::cooldown;
 use super::step::{Host, Notice, Step};
 use super::verdict;
@@ -112,7 +113,7 @@ impl Credentials {
     /// the provider has another.
     pub fn judge(
         &self,
-        host: &dyn Host,
+        (host, ledger): (&dyn Host, &Ledger),
         hop: &Hop,
         number: u8,
         cause: Cause,
@@ -124,7 +125,7 @@ impl Credentials {
             if cause.fault() == Fault::Client {
                 self.accepted(host, hop, number, step);
             }
-            verdict::failed(host, hop, cause, retry_after, step);
+            verdict::failed(host, ledger, hop, cause, retry_after, step);
             return false;
         }
         // The target is as well as the best of its keys.

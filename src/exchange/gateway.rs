@@ -484,7 +484,7 @@ impl Gateway {
         let plan = self.now_planned(host);
         if let Some((hop, _)) = plan.as_ref().and_then(|plan| plan.given_up(host.now())) {
             match cut {
-                Some(cause) => verdict::failed(host, hop, cause, None, step),
+                Some(cause) => verdict::failed(host, &self.ledger, hop, cause, None, step),
                 None => verdict::unknown(host, hop),
             }
         }

@@ -28,7 +28,22 @@ pub struct Ledger {
     /// The number of the request that began last; 0: none did.
     last: Cell<u64>,
     open: RefCell<HashMap<u64, Open>>,
+    /// Of each target, answers of which the other workers were not told yet.
+    good: RefCell<HashMap<String, Good>>,
 }
+
+/// Answers that were good.
+#[derive(Debug, Clone, Copy, Default)]
+struct Good {
+    untold: u32,
+    /// When the others were told last, in milliseconds since 1970.
+    told: u64,
+}
+
+/// How often other workers are told that a target is well, in milliseconds.
+const TELL: u64 = 1000;
+/// The most targets that are kept, as configuration can change for ever.
+const MAX_TARGETS: usize = 4096;
 
 /// A request under way.
 #[derive(Debug)]
@@ -190,6 +205,29 @@ impl Ledger {
         self.open.borrow_mut().remove(&request).map(|open| open.tried).unwrap_or_default()
     }
 
+    /// An answer of `target` was good. `true`: the other workers are to be told of that by now.
+    pub(super) fn is_good(&self, target: &str, now: u64) -> bool {
+        let mut all = self.good.borrow_mut();
+        let Some(good) = all.get_mut(target) else {
+            if all.len() >= MAX_TARGETS {
+                all.clear();
+            }
+            all.insert(target.to_owned(), Good { untold: 1, told: now });
+            return true;
+        };
+        good.untold = good.untold.saturating_add(1);
+        let due = now.abs_diff(good.told) >= TELL;
+        if due {
+            good.told = now;
+        }
+        due
+    }
+
+    /// How many they are to be told of.
+    pub(super) fn take_good(&self, target: &str) -> u32 {
+        self.good.borrow_mut().get_mut(target).map_or(0, |good| core::mem::take(&mut good.untold))
+    }
+
     /// How many requests are under way.
     pub fn len(&self) -> usize {
         self.open.borrow().len()
@@ -198,5 +236,45 @@ impl Ledger {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, Ledger, MAX_KEPT};
+    use crate::dialect::Operation;
+    use crate::json::Document;
+    use crate::splice::Facts;
+
+    #[test]
+    fn good_answers_are_told_at_once_and_then_once_a_second() {
+        let ledger = Ledger::default();
+        assert!(ledger.is_good("a/m", 5000) && ledger.take_good("a/m") == 1);
+        assert!(!ledger.is_good("a/m", 5001) && !ledger.is_good("a/m", 5999));
+        assert!(ledger.is_good("b/m", 5999));
+        assert!(ledger.is_good("a/m", 6000) && ledger.take_good("a/m") == 3);
+        assert_eq!((ledger.take_good("a/m"), ledger.take_good("nobody/m")), (0, 0));
+        // A clock that was set back stops nothing.
+        assert!(ledger.is_good("a/m", 1000));
+    }
+
+    #[test]
+    fn of_a_body_no_more_is_kept_than_is_little() {
+        let body = |padding: usize| {
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(padding))
+        };
+        let known = |text: &str, with_spans: bool| {
+            let document = Document::parse(text.as_bytes()).unwrap();
+            let facts = Facts::of(Operation::Chat, &document).unwrap();
+            Known::new(text.as_bytes(), facts.spans(&document).filter(|_| with_spans), None)
+        };
+        let (little, large) = (body(1), body(MAX_KEPT));
+        assert_eq!(known(&little, false).wanted(), Some(little.as_bytes()));
+        assert_eq!(known(&little, true).wanted(), Some(&br#"{"model":"m""#[..]));
+        assert_eq!(known(&large, true).wanted(), Some(&br#"{"model":"m""#[..]));
+        assert_eq!(known(&large, false).wanted(), None);
+        // One that is kept for its beginning is not there for who wants all of it.
+        let known = Known { spans: None, ..known(&large, true) };
+        assert_eq!((known.wanted(), known.size), (None, large.len()));
     }
 }

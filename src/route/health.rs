@@ -85,14 +85,19 @@ impl Health {
 
     /// A request was answered, or refused for a fault of the client's: the target works. `true` if it had been left alone.
     pub fn succeeded(&mut self, now: u64, breaker: &Breaker) -> bool {
-        let tally = self.tally(now, breaker);
-        tally.good = tally.good.saturating_add(1);
+        self.add_good(now, 1, breaker);
         // An answer to what was asked before it was cooled says nothing yet.
         let recovered = self.cooled_until != 0 && now >= self.cooled_until;
         if recovered {
             (self.cooled_until, self.probed_until, self.recent) = (0, 0, [Tally::default(); 2]);
         }
         recovered
+    }
+
+    /// So many requests were answered of late.
+    pub fn add_good(&mut self, now: u64, times: u32, breaker: &Breaker) {
+        let tally = self.tally(now, breaker);
+        tally.good = tally.good.saturating_add(times);
     }
 
     /// A request failed for this reason; `retry_after`, in milliseconds, is what the provider asks for. `true` if the target

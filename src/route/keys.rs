@@ -5,7 +5,7 @@
 
 use super::health::{Health, Standing};
 use super::order::rank;
-use super::shared::{Shared, read, update};
+use super::shared::{Shared, glance, update};
 use super::strategy::rendezvous;
 use crate::chance::Random;
 use crate::config::{ApiKey, Breaker};
@@ -113,8 +113,12 @@ impl Keys<'_> {
 
     /// It was taken. `true` if it had been left alone.
     pub fn accepted(&self, number: u8, now: u64, breaker: &Breaker, shared: &dyn Shared) -> bool {
-        let accept =
-            |health: &mut Health| (health.standing(now) != Standing::Well).then(|| health.succeeded(now, breaker));
+        let is_well = |health: &Health| health.standing(now) == Standing::Well;
+        let record = self.all.get(usize::from(number)).map(|key| self.record(key));
+        if record.is_none_or(|record| is_well(&glance(shared, &record))) {
+            return false;
+        }
+        let accept = |health: &mut Health| (!is_well(health)).then(|| health.succeeded(now, breaker));
         self.change(number, shared, accept) == Some(true)
     }
 
@@ -135,7 +139,7 @@ impl Keys<'_> {
     }
 
     fn numbered(&self, now: u64, shared: &dyn Shared) -> Vec<(u8, &ApiKey, Standing)> {
-        let standing = |key: &ApiKey| read::<Health>(shared, &self.record(key)).standing(now);
+        let standing = |key: &ApiKey| glance::<Health>(shared, &self.record(key)).standing(now);
         (0..=u8::MAX).zip(self.all).map(|(number, key)| (number, key, standing(key))).collect()
     }
 

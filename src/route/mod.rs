@@ -24,4 +24,4 @@ pub use self::keys::{Draw, Keys, blames_key};
 pub use self::order::{Ask, Candidate, LeftOut, Trace, Unfit, candidates, key, plan, trace};
 pub use self::plan::{Hop, Pending, Plan};
 pub use self::rules::{Fact, Facts, Judgement};
-pub use self::shared::{Record, Shared, TRIES, Version, read, update};
+pub use self::shared::{Record, Shared, TRIES, Version, glance, read, update};

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::health::{Health, Standing};
 use super::keys::Keys;
 use super::plan::{Hop, Plan};
-use super::shared::{Shared, read, update};
+use super::shared::{Shared, glance, read, update};
 use super::strategy::arrange;
 use crate::chance::Random;
-use crate::config::{Config, Found, Key, Model, Provider, Target};
+use crate::config::{Config, Found, Key, Model, Provider, Strategy, Target};
 use crate::dialect::Operation;
 use crate::price::{self, UnknownPrice};
 use crate::tokens::Estimate;
@@ -219,7 +219,11 @@ pub fn candidates<'a>(
                 let id = target.id.as_str();
                 key.truncate(HEALTH.len());
                 key.push_str(id);
-                let health: Health = read(shared, &key);
+                // Who is busy, or fast, changes with every request.
+                let health: Health = match next.model.strategy {
+                    Strategy::LeastBusy | Strategy::Latency => read(shared, &key),
+                    Strategy::Weighted | Strategy::Cheapest | Strategy::Sticky => glance(shared, &key),
+                };
                 let keys = Keys { provider: &provider.name, all: &provider.keys };
                 let (keyed, due) = keys.standing(ask.now, shared);
                 let standing = worse(health.standing(ask.now), keyed);

@@ -6,6 +6,12 @@ pub trait Shared {
     /// The record, and what tells its state from another. Also where there is none yet, so that only one worker makes it.
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Version);
 
+    /// The record as it is, or was a tenth of a second ago at most: for what may come to be known a little late. What this worker
+    /// has changed is there at once.
+    fn glance(&self, key: &str) -> Option<Vec<u8>> {
+        self.get(key).0
+    }
+
     /// Puts `record` in place of the one that [`Self::get`] gave with `version`; `false` if it has changed since.
     fn set(&self, key: &str, record: &[u8], version: Version) -> bool;
 }
@@ -30,6 +36,11 @@ pub const TRIES: usize = 64;
 /// The record with that key.
 pub fn read<R: Record>(shared: &dyn Shared, key: &str) -> R {
     shared.get(key).0.and_then(|bytes| R::decode(&bytes)).unwrap_or_default()
+}
+
+/// The same by a glance.
+pub fn glance<R: Record>(shared: &dyn Shared, key: &str) -> R {
+    shared.glance(key).and_then(|bytes| R::decode(&bytes)).unwrap_or_default()
 }
 
 /// Changes the record with that key, unless `change` finds (by `None`) that there is nothing to do.

@@ -7,7 +7,7 @@ use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use super::metrics;
+use super::{glances, metrics};
 use crate::exchange::{Ending, Flow, Headers, Host, Notice, Reply, Step};
 use crate::route::{Shared, Version};
 
@@ -194,7 +194,12 @@ impl Shared for Call<'_> {
         (record, Version(version.unwrap_or(u32::MAX)))
     }
 
+    fn glance(&self, key: &str) -> Option<Vec<u8>> {
+        glances::get(key, self.now(), || self.get(key).0)
+    }
+
     fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
+        glances::forget(key);
         hostcalls::set_shared_data(key, Some(record), Some(version)).is_ok()
     }
 }

@@ -17,9 +17,11 @@ use crate::scripted::filters::{Action, Event, Filters, Half, Held, State};
 
 /// The module with its roots, in one VM.
 pub struct Wasm {
+    module: Module,
     store: Store<Host>,
     instance: Instance,
     roots: BTreeMap<String, i32>,
+    configurations: Vec<(String, String)>,
     last: i32,
 }
 
@@ -33,6 +35,21 @@ struct Host {
     /// What the module counts: names, and what they have come to.
     statistics: Vec<(String, u64)>,
     calls: BTreeMap<&'static str, u64>,
+}
+
+impl Host {
+    fn new(environment: Vec<u8>, variables: u32) -> Self {
+        Self {
+            held: Held::new(Half::Request, None),
+            state: State::default(),
+            configuration: Vec::new(),
+            environment,
+            variables,
+            log: Vec::new(),
+            statistics: Vec::new(),
+            calls: BTreeMap::new(),
+        }
+    }
 }
 
 /// The module, or None (said once) where it was not built.
@@ -55,31 +72,11 @@ impl Wasm {
     pub fn new(module: &[u8], environment: &[(&str, &str)]) -> Self {
         let engine = Engine::default();
         let module = Module::new(&engine, module).unwrap();
-        let host = Host {
-            held: Held::new(Half::Request, None),
-            state: State::default(),
-            configuration: Vec::new(),
-            environment: environment
-                .iter()
-                .flat_map(|(name, value)| format!("{name}={value}\0").into_bytes())
-                .collect(),
-            variables: u32::try_from(environment.len()).unwrap(),
-            log: Vec::new(),
-            statistics: Vec::new(),
-            calls: BTreeMap::new(),
-        };
-        let mut store = Store::new(&engine, host);
-        let mut linker = linker(&engine).unwrap();
-        for import in module.imports() {
-            if let ExternType::Func(ty) = import.ty() {
-                let name = import.name().to_owned();
-                let trap = move |_: Call<'_>, _: &[_], _: &mut [_]| Err(Error::new(format!("{name} is not there")));
-                // Refused for what is there already.
-                let _ = linker.func_new(import.module(), import.name(), ty.clone(), trap);
-            }
-        }
-        let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
-        let mut wasm = Self { store, instance, roots: BTreeMap::new(), last: 0 };
+        let variables = u32::try_from(environment.len()).unwrap();
+        let environment = environment.iter().flat_map(|(name, value)| format!("{name}={value}\0").into_bytes());
+        let mut store = Store::new(&engine, Host::new(environment.collect(), variables));
+        let instance = instance(&module, &mut store);
+        let mut wasm = Self { module, store, instance, roots: BTreeMap::new(), configurations: Vec::new(), last: 0 };
         wasm.call::<(), ()>("_initialize", ());
         wasm
     }
@@ -108,6 +105,7 @@ impl Wasm {
         self.store.data_mut().log.clear();
         let good = self.call::<_, i32>("proxy_on_configure", (id, i32::try_from(configuration.len()).unwrap()));
         self.roots.insert(root.to_owned(), id);
+        self.configurations.push((root.to_owned(), configuration.to_owned()));
         if good == 1 { Ok(()) } else { Err(self.store.data().log.join("\n")) }
     }
 
@@ -152,7 +150,32 @@ impl Wasm {
     }
 }
 
+fn instance(module: &Module, store: &mut Store<Host>) -> Instance {
+    let mut linker = linker(module.engine()).unwrap();
+    for import in module.imports() {
+        if let ExternType::Func(ty) = import.ty() {
+            let name = import.name().to_owned();
+            let trap = move |_: Call<'_>, _: &[_], _: &mut [_]| Err(Error::new(format!("{name} is not there")));
+            // Refused for what is there already.
+            let _ = linker.func_new(import.module(), import.name(), ty.clone(), trap);
+        }
+    }
+    linker.instantiate_and_start(store, module).unwrap()
+}
+
 impl Filters for Wasm {
+    fn renew(&mut self) {
+        let before = self.store.data_mut();
+        let (environment, log) = (core::mem::take(&mut before.environment), core::mem::take(&mut before.log));
+        self.store = Store::new(self.module.engine(), Host::new(environment, before.variables));
+        self.instance = instance(&self.module, &mut self.store);
+        self.call::<(), ()>("_initialize", ());
+        for (root, configuration) in core::mem::take(&mut self.configurations) {
+            self.configure(&root, &configuration).unwrap();
+        }
+        self.store.data_mut().log = log;
+    }
+
     fn open(&mut self, root: &str) -> u32 {
         self.last += 1;
         self.call::<_, ()>("proxy_on_context_create", (self.last, self.roots[root]));

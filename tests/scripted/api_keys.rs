@@ -42,6 +42,7 @@ pub struct Talk<'f> {
 
 impl<'f> Talk<'f> {
     pub fn new(filters: &'f mut dyn Filters) -> Self {
+        filters.renew();
         Self { filters, records: Records::default() }
     }
 

@@ -150,6 +150,9 @@ pub trait Filters {
     fn call(&mut self, context: u32, event: Event, held: &mut Held, state: &mut State) -> Action;
 
     fn close(&mut self, context: u32, state: &mut State);
+
+    /// Begins anew, for another Envoy's records: what was seen of these is forgotten.
+    fn renew(&mut self) {}
 }
 
 /// What time it is for every filter, in seconds since 1970.

@@ -117,7 +117,7 @@ impl Attempt {
         let now = host.now();
         let mut step = Step::hold();
         if let Some((hop, cause)) = plan.given_up(now) {
-            verdict::failed(host, hop, cause, None, &mut step);
+            verdict::failed(host, &self.ledger, hop, cause, None, &mut step);
             self.ledger.note(plan.id, |before| before.end(now, Err(cause)));
         }
         let begun = Rc::make_mut(&mut plan).begin(now).and_then(|hop| match hop.provider == self.upstream.name {
@@ -197,8 +197,7 @@ impl Attempt {
             settings: &self.upstream.settings,
             ..Target::new(&course.hop.model)
         };
-        if let Some(spans) = known.spans.as_ref().filter(|spans| body.len() == spans.end() && body.len() < spans.size)
-        {
+        if let Some(spans) = known.spans.as_ref().filter(|spans| body.len() == spans.end() && body.len() < spans.size) {
             let beginning = spans.request(body, target.model).ok_or_else(|| {
                 Error::new(Cause::ServerError, "The request is not the one that the gateway has read.")
             })?;

@@ -148,7 +148,8 @@ impl Attempt {
             break_off(error, &mut out);
             step.broken = true;
             step.property(names::OUTCOME, names::OVER);
-            self.upstream.credentials().judge(host, &course.hop, course.key, error.cause, None, &mut step);
+            let credentials = self.upstream.credentials();
+            credentials.judge((host, &self.ledger), &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
             self.note_answer(&course, &mut relay);
             self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
@@ -266,7 +267,7 @@ impl Attempt {
             }
             _ => {
                 let credentials = self.upstream.credentials();
-                credentials.judge(host, &course.hop, course.key, error.cause, retry_after, &mut step)
+                credentials.judge((host, &self.ledger), &course.hop, course.key, error.cause, retry_after, &mut step)
             }
         };
         if let Some(wait) = retry_after.filter(|_| error.cause.falls_back()) {
@@ -292,7 +293,7 @@ impl Attempt {
         let now = host.now();
         self.note(course, |tried| tried.end(now, Ok(())));
         let took = (course.first.saturating_sub(course.began), now.saturating_sub(course.first), course.tokens);
-        verdict::succeeded(host, &course.hop, took, step);
+        verdict::succeeded(host, &self.ledger, &course.hop, took, step);
         self.upstream.credentials().accepted(host, &course.hop, course.key, step);
         step.property(names::OUTCOME, names::OVER);
     }
