@@ -6,6 +6,7 @@
 //! which position it stands.
 
 mod abi;
+mod compare;
 mod host;
 mod idle;
 mod metrics;
