@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchange;
 pub mod facts;
 pub mod frame;
+pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod live;

@@ -7,6 +7,7 @@ mod checks;
 
 use model_gateway::chat::{Citation, Delta, Finish, FinishReason, Logprob, Media, Source, Usage};
 use model_gateway::clients::{Envelope, openai::StreamEncoder};
+use model_gateway::headers::Headers;
 use model_gateway::json::Str;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -251,6 +252,15 @@ fn delta() -> impl Strategy<Value = (u32, Delta<'static>)> {
     (0..3_u32, delta)
 }
 
+/// As Envoy does it: <https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/pairs_util.cc>
+fn serialized(headers: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
+    let mut map = number(headers.len()).to_vec();
+    headers.iter().for_each(|(name, value)| map.extend([number(name.len()), number(value.len())].concat()));
+    headers.iter().for_each(|(name, value)| map.extend([name.as_bytes(), b"\0", value, b"\0"].concat()));
+    map
+}
+
 /// Parameters of a request for embeddings.
 const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "input_type", "user", "truncate", "x"];
 
@@ -285,6 +295,25 @@ proptest! {
         prop_assert_eq!(one.is_blank(), plain.trim().is_empty());
         let written = format!("\"{}\"", one.escaped());
         prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), plain);
+    }
+
+    #[test]
+    fn headers_read_back_what_was_serialized(
+        pairs in prop::collection::vec(("[a-c:-]{0,3}", prop_oneof![any::<Vec<u8>>(), "[ -~]{0,40}".prop_map(String::into_bytes)]), 0..40),
+        cut in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        bytes in any::<Vec<u8>>(),
+    ) {
+        let headers: Headers = pairs.iter().map(|(name, value)| (name, value)).collect();
+        prop_assert!(headers.iter().eq(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()))));
+        let mut map = serialized(&pairs);
+        prop_assert_eq!(Headers::read(map.clone()), Some(headers));
+        checks::headers(&map);
+        let cut = cut.index(map.len());
+        prop_assert!(cut == 0 || Headers::read(map[..cut].to_vec()).is_none());
+        map[cut] = byte;
+        checks::headers(&map);
+        checks::headers(&bytes);
     }
 
     #[test]

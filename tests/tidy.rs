@@ -18,6 +18,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/chance.rs",
         &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
     ),
+    (
+        "src/headers.rs",
+        &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
+    ),
     ("src/json/", &["frame", "chat", "error", "providers", "clients", "splice", "exchange", "config"]),
     ("src/chat.rs", &["frame", "providers", "clients", "splice", "exchange", "config"]),
     ("src/price/", &["frame", "dialect", "error", "providers", "clients", "splice", "exchange", "config", "route"]),

@@ -11,6 +11,7 @@ use model_gateway::config::{Config, File};
 use model_gateway::dialect::{Differences, Operation};
 use model_gateway::error::{Cause, Error};
 use model_gateway::frame::sse::{Decoder, MAX_EVENT};
+use model_gateway::headers::Headers;
 use model_gateway::json::{Document, MAX_DEPTH, Value as Node};
 use model_gateway::providers::{Failure, Speech, Target, Translator, find};
 use model_gateway::route::{Ask, Plan, Shared, Version, plan};
@@ -224,6 +225,30 @@ fn errors_are_told_in_openais_terms() {
     assert_eq!(told["error"]["param"], "messages[0]");
 }
 
+/// Sizes that come to little in 32 bits are still past the end.
+#[wasm_bindgen_test]
+fn a_map_of_headers_does_not_wrap() {
+    let map = |numbers: &[u32]| -> Vec<u8> {
+        let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
+        numbers.chain(*b"a\0b\0").collect()
+    };
+    const MOST: u32 = u32::MAX;
+    assert!(Headers::read(map(&[1, 1, 1])).is_some());
+    for numbers in [
+        &[1 << 29][..],
+        &[1 << 29, 1, 1],
+        &[MOST, 1, 1],
+        &[1, MOST, 1],
+        &[1, 1, MOST],
+        &[1, MOST, MOST],
+        &[1, 1 << 31, 1 << 31],
+        &[2, MOST, MOST, 1, 1],
+        &[2, 1, 1, MOST - 1, MOST - 1],
+    ] {
+        assert_eq!(Headers::read(map(numbers)), None, "{numbers:?}");
+    }
+}
+
 /// The properties of `tests/properties.rs`, on what a small generator puts together.
 #[wasm_bindgen_test]
 fn properties_hold_here_too() {
@@ -267,6 +292,7 @@ fn properties_hold_here_too() {
             text += WORDS[(state >> 16) as usize % WORDS.len()];
         }
         let bytes = text.as_bytes();
+        checks::headers(bytes);
         checks::json(bytes);
         checks::sse(bytes);
         checks::splice_stream(bytes);

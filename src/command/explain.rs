@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use model_gateway::config::Duration;
-use model_gateway::exchange::{Ending, Headers, Host, explain};
+use model_gateway::exchange::{Ending, Host, explain};
+use model_gateway::headers::Headers;
 use model_gateway::route::{Explanation, Health, Line, Shared, Version, key, update};
 use serde::Deserialize;
 
@@ -87,9 +88,8 @@ const NOW: u64 = 1_000_000_000_000;
 pub fn run(arguments: &Arguments) -> Result<String, String> {
     let loaded = load::load(&arguments.file).map_err(|mistakes| mistakes.to_string())?;
     let body = read(&arguments.request)?;
-    let mut headers: Headers =
-        vec![(":method".to_owned(), "POST".to_owned()), (":path".to_owned(), arguments.path.clone())];
-    headers.extend(arguments.headers.iter().cloned());
+    let given = arguments.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let headers = [(":method", "POST"), (":path", &arguments.path)].into_iter().chain(given).collect();
     let desk = Desk { headers, seed: arguments.seed, records: RefCell::default() };
     if let Some(file) = &arguments.state {
         let text = String::from_utf8(read(file)?).map_err(|_| format!("{}: not UTF-8", file.display()))?;
@@ -168,9 +168,7 @@ impl Host for Desk {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        let values: Vec<&str> =
-            self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect();
-        (!values.is_empty()).then(|| values.join(","))
+        self.headers.get(name)
     }
 
     fn headers(&self) -> Headers {

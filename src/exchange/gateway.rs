@@ -23,6 +23,7 @@ use crate::clients::openai;
 use crate::config::{Config, Found, Key};
 use crate::dialect::Operation;
 use crate::error::{Cause, Error};
+use crate::headers::Names;
 use crate::json::Document;
 use crate::limits::{Refused, Turn};
 use crate::names;
@@ -540,9 +541,9 @@ fn without_orders(host: &dyn Host, mut step: Step) -> Step {
 }
 
 /// Headers that choose a side of a rule: they are for the gateway alone.
-fn overrides(config: &Config) -> Vec<String> {
+fn overrides(config: &Config) -> Names {
     let shares = config.rules.iter().filter_map(|rule| rule.share.as_ref());
-    shares.filter_map(|share| share.override_header.clone()).collect()
+    shares.filter_map(|share| share.override_header.as_deref()).collect()
 }
 
 fn answer(body: String) -> Step {

@@ -2,11 +2,27 @@
 //! would choose another account at the provider, what only the two neighbours of a hop have to say to each other, and what
 //! only the gateway has to say.
 
-use super::step::Headers;
+use crate::headers::{Headers, Lengths, Names};
 use crate::names;
 
+/// Names that pass.
+struct Passing {
+    names: &'static [&'static str],
+    lengths: Lengths,
+}
+
+impl Passing {
+    const fn new(names: &'static [&'static str]) -> Self {
+        Self { names, lengths: Lengths::of(names) }
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.lengths.have(name) && self.names.iter().any(|it| it.as_bytes() == name)
+    }
+}
+
 /// Of a request, besides what the operator names. `:method` and the like are how Envoy has the request line.
-const TO_PROVIDER: &[&str] = &[
+const TO_PROVIDER: Passing = Passing::new(&[
     ":authority",
     ":method",
     ":path",
@@ -17,10 +33,10 @@ const TO_PROVIDER: &[&str] = &[
     "tracestate",
     "user-agent",
     "x-request-id",
-];
+]);
 
 /// Of an answer. The ids are what a provider's support asks for.
-const TO_CLIENT: &[&str] = &[
+const TO_CLIENT: Passing = Passing::new(&[
     ":status",
     "content-type",
     "date",
@@ -28,37 +44,39 @@ const TO_CLIENT: &[&str] = &[
     "request-id",
     "x-request-id",
     "x-envoy-upstream-service-time",
-];
+]);
 
 /// What of `headers` a provider does not get. `named` are the operator's that it does; one that ends in `*` stands for all that
 /// begin so. What is the gateway's own never passes: a copy's plan among it.
-pub(super) fn not_to_provider(headers: Headers, named: &[String]) -> Vec<String> {
-    let is_named = |name: &str| {
+pub(super) fn not_to_provider(headers: Headers, named: &[String]) -> Names {
+    let is_named = |name: &[u8]| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == rule,
+            Some(prefix) => name.starts_with(prefix.as_bytes()),
+            None => name == rule.as_bytes(),
         })
     };
     // What only the gateway and Envoy have to say to each other, however wide the operator's rule is.
-    let is_ours = |name: &str| name.starts_with("x-gateway-") || name.starts_with(names::CREDENTIAL_PREFIX);
-    others(headers, |name| TO_PROVIDER.contains(&name) || is_named(name) && !is_ours(name))
+    let is_ours =
+        |name: &[u8]| name.starts_with(b"x-gateway-") || name.starts_with(names::CREDENTIAL_PREFIX.as_bytes());
+    headers.into_names(|name| !(TO_PROVIDER.has(name) || is_named(name) && !is_ours(name)))
 }
 
 /// What of `headers` a client does not get.
-pub(super) fn not_to_client(headers: Headers) -> Vec<String> {
-    others(headers, |name| TO_CLIENT.contains(&name))
-}
-
-fn others(headers: Headers, passes: impl Fn(&str) -> bool) -> Vec<String> {
-    headers.into_iter().map(|(name, _)| name).filter(|name| !passes(name)).collect()
+pub(super) fn not_to_client(headers: Headers) -> Names {
+    headers.into_names(|name| !TO_CLIENT.has(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{not_to_client, not_to_provider};
+    use crate::headers::{Headers, Names};
 
-    fn headers(names: &[&str]) -> Vec<(String, String)> {
-        names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
+    fn headers(names: &[&str]) -> Headers {
+        names.iter().map(|name| (name, "")).collect()
+    }
+
+    fn names(names: &[&str]) -> Names {
+        names.iter().collect()
     }
 
     #[test]
@@ -82,7 +100,7 @@ mod tests {
         let named = ["x-tenant".to_owned(), "x-mock*".to_owned(), "x-gateway-cred*".to_owned()];
         assert_eq!(
             not_to_provider(request, &named),
-            [
+            names(&[
                 "authorization",
                 "x-api-key",
                 "cookie",
@@ -92,11 +110,11 @@ mod tests {
                 "x-gateway-target",
                 "x-tenant-id",
                 "x-gateway-credential-openai",
-            ]
+            ])
         );
         let all = headers(&["x-gateway-mirror", "x-gateway-debug", "x-g", "authorization"]);
         let own = ["x-gateway-mirror", "x-gateway-debug", "authorization"];
-        assert_eq!(not_to_provider(all, &["x-g*".to_owned()]), own);
+        assert_eq!(not_to_provider(all, &["x-g*".to_owned()]), names(&own));
         let answer = headers(&[
             ":status",
             "content-type",
@@ -106,6 +124,6 @@ mod tests {
             "x-ratelimit-limit-requests",
         ]);
         let own = ["content-length", "set-cookie", "x-gateway-retry", "x-ratelimit-limit-requests"];
-        assert_eq!(not_to_client(answer), own);
+        assert_eq!(not_to_client(answer), names(&own));
     }
 }

@@ -93,7 +93,8 @@ mod tests {
     use super::{certificate, token};
     use crate::config::{Config, Key};
     use crate::error::Cause;
-    use crate::exchange::{Ending, Headers, Host};
+    use crate::exchange::{Ending, Host};
+    use crate::headers::Headers;
     use crate::names;
     use crate::route::board::Board;
     use crate::route::{Shared, Version};
@@ -149,7 +150,7 @@ mod tests {
         }
 
         fn headers(&self) -> Headers {
-            Headers::new()
+            Headers::default()
         }
 
         fn property(&self, name: &str) -> Option<Vec<u8>> {

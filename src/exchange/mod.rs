@@ -46,4 +46,4 @@ pub use self::question::explain;
 pub use self::queue::Queue;
 pub use self::record::{Asked, Attempted, Outcome, Record, Refusal, Used};
 pub use self::single::Single;
-pub use self::step::{Ending, Flow, Headers, Host, Machine, Notice, Reply, Step, Want};
+pub use self::step::{Ending, Flow, Host, Machine, Notice, Reply, Step, Want};

@@ -2,8 +2,8 @@
 //!
 //! Headers that providers have names of their own for are rows of [`LIMITS`]; values come in a few forms, whoever sends them.
 
-use super::step::Headers;
 use crate::calendar::{self, DAY};
+use crate::headers::{self, Headers, Lengths};
 
 /// One limit, as a provider tells of it.
 struct Limit {
@@ -65,20 +65,31 @@ const LIMITS: &[Limit] = &[
     row(Requests, ["ratelimit-remaining", "ratelimit-limit", "ratelimit-reset"], 0),
 ];
 
+/// The lengths of the names that tell what is left.
+const REMAINING: Lengths = {
+    let (mut lengths, mut limits) = (Lengths::NONE, LIMITS);
+    while let [limit, rest @ ..] = limits {
+        (lengths, limits) = (lengths.and(limit.remaining), rest);
+    }
+    lengths
+};
+
 /// How long all of what a provider limits is gone, in milliseconds, `now` being milliseconds since 1970; `None`: there is
 /// some left, or nothing is said. That is: no request left, or of tokens fewer than one in [`FEW`] hundred.
 pub(super) fn spent(headers: &Headers, now: u64) -> Option<u64> {
-    let value = |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
-    let waits = headers.iter().filter_map(|(name, remaining)| {
-        let limit = LIMITS.iter().find(|limit| limit.remaining == name)?;
-        let remaining = number(remaining.trim())?;
+    let told = headers.iter().filter(|(name, _)| REMAINING.have(name));
+    let waits = told.filter_map(|(name, remaining)| {
+        let limit = LIMITS.iter().find(|limit| limit.remaining.as_bytes() == name)?;
+        let remaining = number(headers::text(remaining).trim())?;
         let few = match limit.of {
             Requests => 0.0,
-            Tokens => value(limit.limit).and_then(number).unwrap_or_default() * FEW / 100.0,
+            Tokens => {
+                headers.first(limit.limit).and_then(|limit| number(limit.trim())).unwrap_or_default() * FEW / 100.0
+            }
         };
         let gone = remaining <= 0.0 || remaining < few;
-        let wait = || value(limit.reset).and_then(|reset| wait(reset, now)).unwrap_or(limit.window);
-        gone.then(wait).filter(|wait| *wait > 0)
+        let reset = || headers.first(limit.reset).and_then(|reset| wait(reset.trim(), now)).unwrap_or(limit.window);
+        gone.then(reset).filter(|wait| *wait > 0)
     });
     waits.max()
 }
@@ -132,14 +143,13 @@ fn duration(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIMITS, spent, wait};
+    use super::{LIMITS, REMAINING, spent, wait};
 
     /// 2025-07-29T15:40:24Z
     const NOW: u64 = 1_753_803_624_000;
 
     fn check(headers: &[(&str, &str)], expected: Option<u64>) {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(spent(&headers, NOW), expected, "{headers:?}");
+        assert_eq!(spent(&headers.iter().copied().collect(), NOW), expected, "{headers:?}");
     }
 
     /// As they came from the providers themselves: tests/recordings has where from.
@@ -281,7 +291,7 @@ mod tests {
                 limit.remaining
             );
             assert_eq!(limit.remaining, limit.remaining.to_ascii_lowercase());
-            assert!(limit.remaining.contains("limit"), "`spent` does not see {}", limit.remaining);
+            assert!(REMAINING.have(limit.remaining.as_bytes()), "`spent` does not see {}", limit.remaining);
             assert!(!limit.reset.is_empty() || limit.window > 0, "{}", limit.remaining);
         }
     }

@@ -1,10 +1,12 @@
 //! How long a provider asks to be left alone.
 
+use std::borrow::Cow;
+
 use crate::calendar;
 
 /// In milliseconds, `now` being milliseconds since 1970. `retry-after-ms` (Azure, OpenAI) is the more exact one; `retry-after`
 /// has seconds, fractions of them too, or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(header: impl Fn(&str) -> Option<String>, now: u64) -> Option<u64> {
+pub(super) fn retry_after<'h>(header: impl Fn(&str) -> Option<Cow<'h, str>>, now: u64) -> Option<u64> {
     let milliseconds = header("retry-after-ms").and_then(|value| number(&value));
     milliseconds
         .or_else(|| {
@@ -27,8 +29,7 @@ fn number(text: &str) -> Option<f64> {
 fn seconds_since_1970(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = date.trim().split_once(", ")?.1.split(' ');
-    let mut number = || words.next().map(str::to_owned);
-    let (day, month, year, time) = (number()?, number()?, number()?, number()?);
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
     let mut clock = time.split(':').map(|part| part.parse::<u64>().ok());
@@ -38,6 +39,7 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{retry_after, seconds_since_1970};
+    use crate::headers::Headers;
 
     #[test]
     fn every_form_is_understood() {
@@ -52,10 +54,8 @@ mod tests {
             (&[("retry-after", "NaN")], None),
             (&[], None),
         ] {
-            let header = |name: &str| {
-                headers.iter().find(|(other, _)| *other == name).map(|(_, value): &(&str, &str)| (*value).to_owned())
-            };
-            assert_eq!(retry_after(header, 784_111_770_500), expected, "{headers:?}");
+            let given: Headers = headers.iter().copied().collect();
+            assert_eq!(retry_after(|name| given.first(name), 784_111_770_500), expected, "{headers:?}");
         }
     }
 

@@ -55,6 +55,8 @@ impl Single {
         if begun.flow != Flow::Hold {
             return begun;
         }
+        // Now: the attempt takes all of them.
+        let scheme = host.header("x-forwarded-proto");
         let wanted = attempt.wants_request().of(body.len());
         let sent = attempt.request_body(host, body.get(..wanted).unwrap_or(body));
         if sent.flow != Flow::Continue {
@@ -68,9 +70,9 @@ impl Single {
         self.gateway.without_copy();
         step.headers.extend(sent.headers);
         // What the gateway takes away does not go on, whatever the operator forwards.
-        step.drop.extend(sent.drop);
+        step.drop.extend(&sent.drop);
         // Envoy finds no route for a request without it.
-        if let Some(scheme) = host.header("x-forwarded-proto") {
+        if let Some(scheme) = scheme {
             step.set("x-forwarded-proto", scheme);
         }
         step.properties.extend(begun.properties);

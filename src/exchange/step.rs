@@ -1,10 +1,8 @@
 //! What a machine and its host say to each other.
 
-/// Names and values, in order.
-pub type Headers = Vec<(String, String)>;
-
 use std::borrow::Cow;
 
+use crate::headers::{Headers, Names};
 use crate::metrics::Update;
 use crate::names;
 use crate::route::Shared;
@@ -15,7 +13,7 @@ pub struct Step {
     /// Properties to set.
     pub properties: Vec<(Cow<'static, str>, Vec<u8>)>,
     /// Headers to remove, of the request or the response, whichever is being handled; before others are set.
-    pub drop: Vec<String>,
+    pub drop: Names,
     /// Headers to set, or to remove where there is no value.
     pub headers: Vec<(&'static str, Option<String>)>,
     /// What to put in place of the body that the host holds.
@@ -208,6 +206,28 @@ pub trait Host: Shared {
 /// The longest value that a header is given.
 const MAX_VALUE: usize = 2048;
 
+/// Whether all is between a space and a tilde.
+fn is_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else { return text.iter().all(|byte| matches!(byte, b' '..=b'~')) };
+    text.as_chunks().0.iter().chain([last]).all(|bytes| {
+        // The highest bit of each byte: of what is too large, of what is too large or a delete, of what is not too small.
+        let bytes = u64::from_le_bytes(*bytes);
+        let (large, delete, not_small) = (bytes, bytes.wrapping_add(EACH), bytes.wrapping_add(EACH * 0x60));
+        (large | delete | !not_small) & (EACH * 0x80) == 0
+    })
+}
+
+/// Few lists stay short, and to let one grow takes longer than to make it.
+fn room<T>(list: &mut Vec<T>) -> &mut Vec<T> {
+    if list.capacity() == 0 {
+        list.reserve(16);
+    }
+    list
+}
+
+/// Eight bytes of 1.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
 impl Step {
     /// Pass everything on as it is.
     pub fn go() -> Self {
@@ -245,17 +265,16 @@ impl Step {
     /// no text that every hop takes, is replaced.
     pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
         let mut value: String = value.into();
-        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            value =
-                value.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' }).collect();
+        if !is_plain(value.as_bytes()) {
+            value = value.chars().map(|it| if matches!(it, ' '..='~') { it } else { '?' }).collect();
         }
         value.truncate(MAX_VALUE);
-        self.headers.push((name, Some(value)));
+        room(&mut self.headers).push((name, Some(value)));
     }
 
     /// Removes a header.
     pub fn remove(&mut self, name: &'static str) {
-        self.headers.push((name, None));
+        room(&mut self.headers).push((name, None));
     }
 
     /// Tells operators.
@@ -265,7 +284,7 @@ impl Step {
 
     /// Sets a property.
     pub fn property(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) {
-        self.properties.push((name.into(), value.into()));
+        room(&mut self.properties).push((name.into(), value.into()));
     }
 }
 
@@ -285,5 +304,32 @@ impl From<Flow> for Step {
 impl From<Reply> for Step {
     fn from(reply: Reply) -> Self {
         Flow::Reply(reply).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn what_a_value_may_have_is_found_wherever_it_is() {
+        for length in 0..40 {
+            assert!(is_plain(&vec![b'~'; length]) && is_plain(&vec![b' '; length]));
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text), (b' '..=b'~').contains(&byte), "{byte} at {at} of {length}");
+                    // What is carried from one byte to the next does not make it another.
+                    text.fill(byte);
+                    text[at] = b'a';
+                    assert_eq!(
+                        is_plain(&text),
+                        length == 1 || (b' '..=b'~').contains(&byte),
+                        "around {at} of {length}"
+                    );
+                }
+            }
+        }
     }
 }

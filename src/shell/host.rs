@@ -1,5 +1,6 @@
 //! The host's calls as the streams need them. Header values are bytes: the SDK's own string calls panic on others.
 
+use core::fmt::Debug;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,8 +8,9 @@ use log::{error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use super::{glances, metrics};
-use crate::exchange::{Ending, Flow, Headers, Host, Notice, Reply, Step};
+use super::{abi, glances, metrics};
+use crate::exchange::{Ending, Flow, Host, Notice, Reply, Step};
+use crate::headers::{Headers, Names};
 use crate::route::{Shared, Version};
 
 /// Which half of a stream a step is about.
@@ -39,7 +41,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
     tell(step.notices);
     metrics::change(&step.metrics);
     for (name, value) in step.properties {
-        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
+        check(&name, abi::set_property(&name, &value));
     }
     if let Flow::Reply(reply) = step.flow {
         return answer(reply);
@@ -57,7 +59,7 @@ pub(super) fn apply(half: Half, step: Step, held: usize) -> Action {
 /// The same at the end of all: what is said, counted, and there for the access log.
 pub(super) fn finish(step: Step) {
     for (name, value) in step.properties {
-        check(&name, hostcalls::set_property(vec![&name], Some(&value)));
+        check(&name, abi::set_property(&name, &value));
     }
     metrics::change(&step.metrics);
     tell(step.notices);
@@ -90,9 +92,9 @@ pub(super) fn apply_without_body(mut step: Step) -> Action {
 }
 
 /// One call for each: all of them together cost less than to set all headers anew.
-fn set_headers(half: Half, drop: &[String], changes: Vec<(&'static str, Option<String>)>) {
-    for name in drop {
-        check(name, hostcalls::set_map_value_bytes(half.headers(), name, None));
+fn set_headers(half: Half, drop: &Names, changes: Vec<(&'static str, Option<String>)>) {
+    for name in drop.iter() {
+        check("to remove a header", abi::remove_header(half.headers(), name));
     }
     for (name, value) in changes {
         let value = value.as_ref().map(String::as_bytes);
@@ -156,11 +158,7 @@ impl Host for Call<'_> {
             return hostcalls::get_map_value_bytes(self.half.headers(), name).ok().flatten().map(text);
         }
         let mut headers = headers.borrow_mut();
-        let headers = headers.get_or_insert_with(|| all(self.half));
-        let mut values = headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
-        let first = values.next()?.to_owned();
-        // As Envoy joins them.
-        Some(values.fold(first, |joined, value| joined + "," + value))
+        headers.get_or_insert_with(|| all(self.half)).get(name)
     }
 
     fn headers(&self) -> Headers {
@@ -168,17 +166,16 @@ impl Host for Call<'_> {
     }
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_property(vec![name]).ok().flatten().filter(|value| !value.is_empty())
+        abi::property(name).ok().filter(|value| !value.is_empty())
     }
 
     fn client(&self) -> Option<String> {
-        let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten().map(text)?;
+        let address = self.property("source\0address").map(text)?;
         Some(address.rsplit_once(':').map_or(address.as_str(), |(address, _)| address).to_owned())
     }
 
     fn ending(&self) -> Ending {
-        let flags = hostcalls::get_property(vec!["response", "flags"]).ok().flatten();
-        match flags.and_then(|flags| flags.try_into().ok()).map_or(0, u64::from_le_bytes) {
+        match self.property("response\0flags").and_then(|flags| flags.try_into().ok()).map_or(0, u64::from_le_bytes) {
             0 => Ending::Complete,
             flags if flags & CLIENT_LEFT != 0 => Ending::ClientLeft,
             flags if flags & TIMED_OUT != 0 => Ending::TimedOut,
@@ -209,10 +206,13 @@ impl Shared for Call<'_> {
 const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
 const TIMED_OUT: u64 = 1 << 2 | 1 << 16 | 1 << 19 | 1 << 22;
 
-/// All headers, as text.
+/// All headers.
 fn all(half: Half) -> Headers {
-    let headers = hostcalls::get_map_bytes(half.headers()).unwrap_or_default();
-    headers.into_iter().map(|(name, value)| (name, text(value))).collect()
+    let map = abi::header_map(half.headers()).unwrap_or_default();
+    Headers::read(map).unwrap_or_else(|| {
+        error!("model-gateway: Envoy's headers are fewer than it says");
+        Headers::default()
+    })
 }
 
 /// In milliseconds since 1970.
@@ -253,7 +253,7 @@ pub(super) fn held(half: Half) -> Option<usize> {
 
 /// A call that the host refuses is a fault of this program or of Envoy's configuration, and is said. (For most refusals
 /// the SDK traps before it comes to this: the machines see to it that headers and bodies are only changed while held.)
-pub(super) fn check<T>(what: &str, result: Result<T, proxy_wasm::types::Status>) {
+pub(super) fn check<T>(what: &str, result: Result<T, impl Debug>) {
     if let Err(status) = result {
         warn!("model-gateway: Envoy refused {what}: {status:?}");
     }

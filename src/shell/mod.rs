@@ -5,6 +5,8 @@
 //! Envoy loads the module once per worker and calls it for every filter that names it; a filter's configuration says at
 //! which position it stands.
 
+mod abi;
+mod compare;
 mod glances;
 mod host;
 mod idle;

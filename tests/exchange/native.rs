@@ -143,8 +143,9 @@ fn apply(step: Step, held: &mut Held, state: &mut State) -> Action {
         held.reply = Some(Reply { status: reply.status, headers, body: reply.body.into() });
         return Action::Pause;
     }
-    for name in step.drop {
-        held.headers.as_mut().expect("headers that have not gone on").remove(&name);
+    for name in step.drop.iter() {
+        let name = core::str::from_utf8(name).expect("names are text");
+        held.headers.as_mut().expect("headers that have not gone on").remove(name);
     }
     for (name, value) in step.headers {
         let headers = held.headers.as_mut().expect("headers that have not gone on");
@@ -179,9 +180,8 @@ impl Host for Look<'_> {
         self.headers.text(name)
     }
 
-    fn headers(&self) -> model_gateway::exchange::Headers {
-        let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
-        self.headers.0.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    fn headers(&self) -> model_gateway::headers::Headers {
+        self.headers.0.iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn property(&self, name: &str) -> Option<Vec<u8>> {

@@ -7,6 +7,7 @@ use model_gateway::dialect::Differences;
 use model_gateway::embedding::Encoding;
 use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
+use model_gateway::headers::Headers;
 use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value as Node, Write};
 use model_gateway::providers::openai::OpenAi;
 use model_gateway::providers::{Failure, KINDS, Kind as _, Speech, Target, Translator, find};
@@ -64,6 +65,24 @@ fn agree(node: Node<'_>, value: &Value) {
             assert!(values.keys().all(|name| node.get(name).is_some()));
         }
     }
+}
+
+/// A map of headers is read whole or not at all, and what is read is what is there.
+pub fn headers(bytes: &[u8]) {
+    let Some(read) = Headers::read(bytes.to_vec()) else { return };
+    let count = bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count) as usize);
+    let all: Vec<(Vec<u8>, Vec<u8>)> = read.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    assert_eq!(all.len(), count);
+    let again: Headers = all.iter().map(|(name, value)| (name, value)).collect();
+    assert!(again.iter().eq(read.iter()));
+    for (name, _) in &all {
+        let Ok(text) = core::str::from_utf8(name) else { continue };
+        let values: Vec<_> = all.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_slice()).collect();
+        assert_eq!(read.get(text).unwrap(), String::from_utf8_lossy(&values.join(&b',')));
+        assert_eq!(read.first(text).unwrap(), String::from_utf8_lossy(values[0]));
+    }
+    let (even, odd) = (read.clone().into_names(|it| it.len() % 2 == 0), read.into_names(|it| it.len() % 2 == 1));
+    assert_eq!(even.iter().count() + odd.iter().count(), count);
 }
 
 /// Frames are the same however the bytes come, and none of these is lost, but for a byte order mark.

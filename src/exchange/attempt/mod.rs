@@ -14,6 +14,7 @@ use super::step::{Host, Machine, Step, Want};
 use crate::dialect::Operation;
 use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
+use crate::headers::Names;
 use crate::metrics::{Common, Update};
 use crate::names;
 use crate::price::{self, Cost};
@@ -69,7 +70,7 @@ struct Course {
     /// Whose thoughts are in the answer: [`crate::providers::Translator::thoughts`].
     thoughts: &'static str,
     /// What the client does not get of the provider's headers, until they are passed on.
-    drop: Vec<String>,
+    drop: Names,
     /// What the provider calls its error in a header of its own.
     error_name: Option<String>,
     /// How many embeddings were asked for; `None` if that was not counted, as the request went on as it was.

@@ -14,6 +14,7 @@ use crate::config::{Config, Mistake, Provider};
 use crate::dialect::{Edits, Operation};
 use crate::embedding::Encoding;
 use crate::error::{Cause, Error};
+use crate::headers::Names;
 use crate::json::Document;
 use crate::names;
 use crate::providers::{Kind, Settings, Speech, Target};
@@ -170,8 +171,7 @@ impl Attempt {
             Ok(mut step) => {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 let headers = host.headers();
-                let id = headers.iter().find(|(name, _)| name == "x-request-id");
-                course.id = format!("chatcmpl-{}", id.map_or("", |(_, id)| id.as_str()));
+                course.id = ["chatcmpl-", &headers.first("x-request-id").unwrap_or_default()].concat();
                 step.drop = not_to_provider(headers, &self.upstream.forward_headers);
                 if !course.dropped.is_empty() {
                     self.note(&course, |tried| tried.dropped.clone_from(&course.dropped));
@@ -304,7 +304,7 @@ impl Course {
             dropped: Vec::new(),
             created: 0,
             thoughts: "",
-            drop: Vec::new(),
+            drop: Names::default(),
             retry_after: None,
             error_name: None,
             vectors: None,

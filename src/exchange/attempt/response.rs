@@ -1,5 +1,6 @@
 //! The way back: what the provider's answer means, and what the client gets of it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::super::headers::not_to_client;
@@ -32,7 +33,7 @@ impl Attempt {
         };
         // All of them at once: each look of its own costs a call.
         let headers = host.headers();
-        let header = |name: &str| Some(headers.iter().find(|(other, _)| other == name)?.1.clone());
+        let header = |name: &str| headers.first(name);
         let status = header(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         let media_type = header("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -49,7 +50,7 @@ impl Attempt {
         }
         if !(200..300).contains(&status) {
             course.retry_after = retry_after(header, host.now()).or(course.retry_after);
-            course.error_name = header("x-amzn-errortype");
+            course.error_name = header("x-amzn-errortype").map(Cow::into_owned);
         }
         course.drop = not_to_client(headers);
         if !(200..300).contains(&status) {
