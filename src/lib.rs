@@ -29,3 +29,4 @@ mod shell;
 pub mod splice;
 pub mod time_zone;
 pub mod tokens;
+mod words;
