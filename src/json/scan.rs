@@ -20,6 +20,28 @@ pub(super) fn special_far(text: &[u8]) -> (u64, usize) {
     (a | b << WIDTH | c << (2 * WIDTH) | d << (3 * WIDTH), 4 * WIDTH)
 }
 
+/// Whether a text of less than [`WIDTH`] bytes is known to have no quote, backslash or control character.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return text.len() <= WIDTH && !(has_special(*first) || has_special(*last));
+    }
+    match (text.first_chunk(), text.last_chunk()) {
+        (Some(&[a, b, c, d]), Some(&[e, f, g, h])) => !has_special([a, b, c, d, e, f, g, h]),
+        _ => text.is_empty(),
+    }
+}
+
+/// By arithmetic on all bytes at once (Bit Twiddling Hacks, "Determine if a word has a byte less than n").
+fn has_special(bytes: [u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
+    let word = u64::from_le_bytes(bytes);
+    // A quote changes places with a space, and is next to control characters then.
+    let end = less(word ^ ONES * u64::from(b'"' ^ b' '), u64::from(b' ') + 1);
+    let backslash = less(word ^ ONES * u64::from(b'\\'), 1);
+    (end | backslash) & ONES * 0x80 != 0
+}
+
 /// How many bytes are looked at at once.
 pub(super) const WIDTH: usize = 16;
 
@@ -113,7 +135,7 @@ fn marks(stretch: &[u8; WIDTH]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::{special, special_far};
+    use super::{is_plain, special, special_far};
 
     #[test]
     fn every_special_byte_is_found_wherever_it_stands() {
@@ -123,6 +145,8 @@ mod tests {
                     let mut text = vec![b'\x7f'; length];
                     text[place] = byte;
                     let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    // It knows nothing of one to three bytes, nor of many.
+                    assert_eq!(is_plain(&text), !is_special && (4..=16).contains(&length), "{byte} at {place}");
                     for (marks, seen) in [special(&text), special_far(&text)] {
                         let found = place < seen && marks & 1 << place != 0;
                         assert_eq!(found, is_special && place < seen, "{byte} at {place} of {length}");

@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use std::borrow::Cow;
 
-use super::scan::{WIDTH, special};
+use super::scan::{WIDTH, is_plain, special};
 use crate::words::same;
 
 /// A string's text as JSON writes it between the quotes, so that it can go from one document into another as it stands.
@@ -203,6 +203,9 @@ fn next_special(text: &str) -> Option<usize> {
         }
         at += length;
         rest = rest.get(length..).unwrap_or_default();
+    }
+    if is_plain(rest) {
+        return None;
     }
     let needs_escape = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     rest.iter().position(needs_escape).map(|place| at + place)
