@@ -37,9 +37,9 @@ fn has_special(bytes: [u8; 8]) -> bool {
     let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
     let word = u64::from_le_bytes(bytes);
     // A quote changes places with a space, and is next to control characters then.
-    let end = less(word ^ ONES * u64::from(b'"' ^ b' '), u64::from(b' ') + 1);
-    let backslash = less(word ^ ONES * u64::from(b'\\'), 1);
-    (end | backslash) & ONES * 0x80 != 0
+    let end = less(word ^ (ONES * u64::from(b'"' ^ b' ')), u64::from(b' ') + 1);
+    let backslash = less(word ^ (ONES * u64::from(b'\\')), 1);
+    (end | backslash) & (ONES * 0x80) != 0
 }
 
 /// How many bytes are looked at at once.
