@@ -30,3 +30,4 @@ mod shell;
 pub mod splice;
 pub mod time_zone;
 pub mod tokens;
+mod words;

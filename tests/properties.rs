@@ -5,6 +5,7 @@
 #[path = "fuzz/checks.rs"]
 mod checks;
 
+use model_gateway::chance::Random;
 use model_gateway::chat::{Citation, Delta, Finish, FinishReason, Logprob, Media, Source, Usage};
 use model_gateway::clients::{Envelope, openai::StreamEncoder};
 use model_gateway::headers::Headers;
@@ -263,6 +264,13 @@ fn serialized(headers: &[(String, Vec<u8>)]) -> Vec<u8> {
 
 /// Parameters of a request for embeddings.
 const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "input_type", "user", "truncate", "x"];
+
+#[test]
+fn texts_are_read_alike_wherever_blocks_end() {
+    let mut chance = Random::new(1);
+    (0..5000).for_each(|_| checks::json_string(&mut chance));
+    (0..1000).for_each(|_| checks::estimate(&mut chance));
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

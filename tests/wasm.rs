@@ -5,6 +5,7 @@
 #[path = "fuzz/checks.rs"]
 mod checks;
 
+use model_gateway::chance::Random;
 use model_gateway::chat::{Delta, Usage};
 use model_gateway::clients::{Envelope, openai};
 use model_gateway::config::{Config, File};
@@ -37,6 +38,13 @@ fn parse(text: &str) -> Value {
 #[wasm_bindgen_test]
 fn it_is_the_target_that_the_module_is_built_for() {
     assert_eq!(size_of::<usize>(), 4);
+}
+
+#[wasm_bindgen_test]
+fn texts_are_the_same_by_vectors() {
+    let mut chance = Random::new(1);
+    (0..20_000).for_each(|_| checks::json_string(&mut chance));
+    (0..5000).for_each(|_| checks::estimate(&mut chance));
 }
 
 #[wasm_bindgen_test]

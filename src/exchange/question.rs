@@ -114,14 +114,15 @@ pub(super) fn hold_to_caps(
     let given = |name: &str| root.get(name).filter(|value| !value.is_null());
     let most = [("max_completion_tokens", key.max_tokens()), ("max_tokens", key.max_tokens()), ("n", key.n())];
     for (name, most) in most {
-        if let (Some(value), Some(most)) = (given(name), most)
+        if let Some(most) = most
+            && let Some(value) = given(name)
             && value.as_u64().is_none_or(|value| value > most)
         {
             return Err(Error::bad_request(format!("'{name}' can be at most {most} with your API key."), name));
         }
     }
-    let said = given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
-    if let Some(most) = key.max_tokens().filter(|_| operation == Operation::Chat && !said) {
+    let said = || given("max_completion_tokens").or_else(|| given("max_tokens")).is_some();
+    if let Some(most) = key.max_tokens().filter(|_| operation == Operation::Chat && !said()) {
         for hop in &mut plan.hops {
             let edits = hop.edits.get_or_insert_default();
             if !edits.set.contains_key("max_completion_tokens") && !edits.set.contains_key("max_tokens") {

@@ -1,10 +1,10 @@
 //! A parsed document and the values in it.
 
-use core::cmp::Ordering;
 use std::sync::Arc;
 
 use super::parse::{Invalid, Node, parse};
 use super::str::Str;
+use crate::words::same;
 
 /// A JSON text that was checked, with the place of every value in it. Borrowed from the caller's bytes.
 #[derive(Debug)]
@@ -176,34 +176,25 @@ impl<'a> Value<'a> {
     /// The first member of an object with that name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         let Document { text, outline } = self.document;
-        let Outline { nodes, escaped_names, .. } = outline.as_ref();
+        if outline.escaped_names {
+            return self.members().find(|(other, _)| *other == *name).map(|(_, value)| value);
+        }
+        let nodes = &*outline.nodes;
         let Elements { mut next, end, .. } = self.contents(Kind::Object);
         while next < end {
             // A name's node, and its value's.
             let (member, index) = (nodes.get(next as usize)?, next + 1);
             next = nodes.get(index as usize)?.after;
-            let literal = text.as_bytes().get(member.start as usize + 1..(member.end as usize).saturating_sub(1))?;
-            // Most are told apart by their length or their first byte.
-            let same = match literal.len().cmp(&name.len()) {
-                Ordering::Less => false,
-                Ordering::Equal if !escaped_names => {
-                    literal.first() == name.as_bytes().first() && literal == name.as_bytes()
-                }
-                // An escape is longer than what it stands for.
-                Ordering::Equal | Ordering::Greater => {
-                    *escaped_names && Value { document: self.document, index: index - 1 }.is_literal(name)
-                }
-            };
-            if same {
+            // Most are told apart by their length: two quotes, and what is between them.
+            let (start, length) = (member.start as usize, (member.end - member.start) as usize);
+            if length == name.len() + 2
+                && let Some(literal) = text.as_bytes().get(start + 1..start + 1 + name.len())
+                && same(literal, name.as_bytes())
+            {
                 return Some(Value { document: self.document, index });
             }
         }
         None
-    }
-
-    /// Whether it is the string `text`.
-    fn is_literal(self, text: &str) -> bool {
-        self.as_str().is_some_and(|literal| literal.decode() == text)
     }
 
     /// [`Self::get`] through nested objects.
@@ -253,8 +244,9 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Str<'a>, Value<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let name = self.rest.next()?.as_str()?;
-        Some((name, self.rest.next()?))
+        let name = self.rest.next()?;
+        let is_plain = !name.document.outline.escaped_names;
+        Some((if is_plain { Str::of_plain_literal(name.raw())? } else { name.as_str()? }, self.rest.next()?))
     }
 }
 

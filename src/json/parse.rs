@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::scan::{special, special_far};
+use super::scan::{pass, special, special_far};
 
 /// How deep arrays and objects may nest. serde_json and most providers stop at 128 too.
 pub const MAX_DEPTH: usize = 128;
@@ -39,9 +39,11 @@ pub(super) struct Node {
 pub(super) fn parse(text: &[u8]) -> Result<(Vec<Node>, bool), Invalid> {
     let mut parser = Parser { nodes: Vec::with_capacity(16 + text.len() / 64), ..Parser::new(text) };
     if text.len() > u32::MAX as usize {
-        return Err(parser.invalid("document too large"));
+        return Err(parser.invalid(&"document too large"));
     }
-    parser.document()?;
+    if let Err(reason) = parser.document() {
+        return Err(parser.invalid(reason));
+    }
     Ok((parser.nodes, parser.escaped_names))
 }
 
@@ -56,6 +58,10 @@ pub fn literal_at(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((simdutf8::basic::from_utf8(literal).ok()?, rest))
 }
 
+/// Why a text is refused where the parser stands. One pointer, since results that are larger go through memory.
+type Reason = &'static &'static str;
+
+#[derive(Clone, Copy)]
 enum Expect {
     Value,
     ValueOrEnd,
@@ -68,107 +74,124 @@ struct Parser<'a> {
     text: &'a [u8],
     at: usize,
     nodes: Vec<Node>,
+    /// What comes next.
+    expect: Expect,
     /// Indexes of the containers that are not closed yet.
     open: Vec<u32>,
-    /// How many escapes there were.
-    escapes: u32,
+    /// Whether the innermost of them is an object; `None` outside any.
+    within_object: Option<bool>,
+    /// Whether there was an escape, since this was last cleared.
+    escaped: bool,
     escaped_names: bool,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, nodes: Vec::new(), open: Vec::new(), escapes: 0, escaped_names: false }
-    }
-
-    fn document(&mut self) -> Result<(), Invalid> {
-        let mut expect = Expect::Value;
-        loop {
-            self.space();
-            let byte = self.peek();
-            expect = match expect {
-                Expect::ValueOrEnd if byte == Some(b']') => self.close(),
-                Expect::Value | Expect::ValueOrEnd => self.value(byte)?,
-                Expect::NameOrEnd if byte == Some(b'}') => self.close(),
-                Expect::Name | Expect::NameOrEnd => self.name(byte)?,
-                Expect::CommaOrEnd => match (byte, self.in_object()) {
-                    (None, None) => return Ok(()),
-                    (Some(_), None) => return Err(self.invalid("text after the value")),
-                    (None, Some(_)) => return Err(self.invalid("the document ends early")),
-                    (Some(b','), Some(object)) => {
-                        self.at += 1;
-                        if object { Expect::Name } else { Expect::Value }
-                    }
-                    (Some(b'}'), Some(true)) | (Some(b']'), Some(false)) => self.close(),
-                    (Some(_), Some(true)) => return Err(self.invalid("expected `,` or `}`")),
-                    (Some(_), Some(false)) => return Err(self.invalid("expected `,` or `]`")),
-                },
-            };
+        Self {
+            text,
+            at: 0,
+            nodes: Vec::new(),
+            expect: Expect::Value,
+            open: Vec::new(),
+            within_object: None,
+            escaped: false,
+            escaped_names: false,
         }
     }
 
-    fn value(&mut self, byte: Option<u8>) -> Result<Expect, Invalid> {
+    fn document(&mut self) -> Result<(), Reason> {
+        loop {
+            let byte = self.space();
+            match self.expect {
+                Expect::ValueOrEnd if byte == Some(b']') => self.close(),
+                Expect::Value | Expect::ValueOrEnd => self.value(byte)?,
+                Expect::NameOrEnd if byte == Some(b'}') => self.close(),
+                Expect::Name | Expect::NameOrEnd => {
+                    self.name(byte)?;
+                    let byte = self.space();
+                    self.value(byte)?
+                }
+                Expect::CommaOrEnd => match (byte, self.within_object) {
+                    (None, None) => return Ok(()),
+                    (Some(_), None) => return Err(&"text after the value"),
+                    (None, Some(_)) => return Err(&"the document ends early"),
+                    (Some(b','), Some(object)) => {
+                        self.at += 1;
+                        self.expect = if object { Expect::Name } else { Expect::Value };
+                    }
+                    (Some(b'}'), Some(true)) | (Some(b']'), Some(false)) => self.close(),
+                    (Some(_), Some(true)) => return Err(&"expected `,` or `}`"),
+                    (Some(_), Some(false)) => return Err(&"expected `,` or `]`"),
+                },
+            }
+        }
+    }
+
+    fn value(&mut self, byte: Option<u8>) -> Result<(), Reason> {
         match byte {
-            Some(b'{') => self.open(Expect::NameOrEnd),
-            Some(b'[') => self.open(Expect::ValueOrEnd),
+            Some(b'{') => self.open(true),
+            Some(b'[') => self.open(false),
             Some(b'"') => self.leaf(Self::string),
             Some(b'-' | b'0'..=b'9') => self.leaf(Self::number),
             Some(b't') => self.leaf(|parser| parser.literal(b"true")),
             Some(b'f') => self.leaf(|parser| parser.literal(b"false")),
             Some(b'n') => self.leaf(|parser| parser.literal(b"null")),
-            Some(_) => Err(self.invalid("expected a value")),
-            None => Err(self.invalid("the document ends early")),
+            Some(_) => Err(&"expected a value"),
+            None => Err(&"the document ends early"),
         }
     }
 
-    fn name(&mut self, byte: Option<u8>) -> Result<Expect, Invalid> {
+    fn name(&mut self, byte: Option<u8>) -> Result<(), Reason> {
         if byte != Some(b'"') {
-            return Err(self.invalid("expected a member name in quotes"));
+            return Err(&"expected a member name in quotes");
         }
-        let escapes = self.escapes;
+        self.escaped = false;
         self.leaf(Self::string)?;
-        self.escaped_names |= self.escapes != escapes;
-        self.space();
-        if self.peek() != Some(b':') {
-            return Err(self.invalid("expected `:`"));
+        self.escaped_names |= self.escaped;
+        if self.space() != Some(b':') {
+            return Err(&"expected `:`");
         }
         self.at += 1;
-        Ok(Expect::Value)
+        Ok(())
     }
 
-    fn leaf(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Invalid>) -> Result<Expect, Invalid> {
+    fn leaf(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Reason>) -> Result<(), Reason> {
         let start = self.at as u32;
         read(self)?;
         let after = self.nodes.len() as u32 + 1;
-        self.push(Node { start, end: self.at as u32, after })?;
-        Ok(Expect::CommaOrEnd)
+        self.expect = Expect::CommaOrEnd;
+        self.push(Node { start, end: self.at as u32, after })
     }
 
-    fn open(&mut self, expect: Expect) -> Result<Expect, Invalid> {
+    fn open(&mut self, object: bool) -> Result<(), Reason> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.invalid("nested too deeply"));
+            return Err(&"nested too deeply");
         }
         self.open.push(self.nodes.len() as u32);
         self.push(Node { start: self.at as u32, end: 0, after: 0 })?;
+        self.within_object = Some(object);
         self.at += 1;
-        Ok(expect)
+        self.expect = if object { Expect::NameOrEnd } else { Expect::ValueOrEnd };
+        Ok(())
     }
 
-    fn push(&mut self, node: Node) -> Result<(), Invalid> {
+    fn push(&mut self, node: Node) -> Result<(), Reason> {
         if self.nodes.len() >= MAX_NODES {
-            return Err(self.invalid("too many values"));
+            return Err(&"too many values");
         }
         self.nodes.push(node);
         Ok(())
     }
 
-    fn close(&mut self) -> Expect {
+    fn close(&mut self) {
         self.at += 1;
         let (end, after) = (self.at as u32, self.nodes.len() as u32);
         if let Some(node) = self.open.pop().and_then(|index| self.nodes.get_mut(index as usize)) {
             node.end = end;
             node.after = after;
         }
-        Expect::CommaOrEnd
+        self.within_object = self.in_object();
+        self.expect = Expect::CommaOrEnd;
     }
 
     /// Whether the innermost open container is an object; `None` outside any.
@@ -178,12 +201,26 @@ impl<'a> Parser<'a> {
     }
 
     /// `string = %x22 *char %x22`; `unescaped = %x20-21 / %x23-5B / %x5D-10FFFF`
-    fn string(&mut self) -> Result<(), Invalid> {
+    fn string(&mut self) -> Result<(), Reason> {
         self.at += 1;
-        let mut look: fn(&[u8]) -> (u64, usize) = special;
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let seen = special(rest);
+        // Most are short.
+        let place = seen.0.trailing_zeros() as usize;
+        if place < seen.1 && rest.get(place) == Some(&b'"') {
+            self.at += place + 1;
+            return Ok(());
+        }
+        self.string_goes_on(seen)
+    }
+
+    /// The same from where so much is `seen`: a bit for each special byte of so many.
+    #[inline(never)]
+    fn string_goes_on(&mut self, mut seen: (u64, usize)) -> Result<(), Reason> {
+        let mut is_long = false;
         loop {
             let start = self.at;
-            let (mut marks, length) = look(self.text.get(start..).unwrap_or_default());
+            let (mut marks, length) = seen;
             while marks != 0 {
                 let place = marks.trailing_zeros();
                 self.at = start + place as usize;
@@ -193,37 +230,45 @@ impl<'a> Parser<'a> {
                         return Ok(());
                     }
                     Some(b'\\') => self.escape()?,
-                    Some(_) => return Err(self.invalid("a control character in a string")),
-                    None => return Err(self.invalid("a string is not closed")),
+                    Some(_) => return Err(&"a control character in a string"),
+                    None => return Err(&"a string is not closed"),
                 }
                 // What is escaped may be another mark.
                 marks &= !(0b11 << place);
             }
             self.at = self.at.max(start + length);
-            look = special_far;
+            let mut rest = self.text.get(self.at..).unwrap_or_default();
+            if is_long {
+                let (passed, escaped) = pass(rest);
+                self.at += passed;
+                self.escaped |= escaped;
+                rest = rest.get(passed..).unwrap_or_default();
+            }
+            seen = special_far(rest);
+            is_long = true;
         }
     }
 
     /// `escape ( %x22 / "\" / "/" / "b" / "f" / "n" / "r" / "t" / "u" 4HEXDIG )`
-    fn escape(&mut self) -> Result<(), Invalid> {
+    fn escape(&mut self) -> Result<(), Reason> {
         let length = match self.text.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') => {
                 let digits = self.text.get(self.at + 2..self.at + 6);
                 if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.invalid("an unknown escape in a string"));
+                    return Err(&"an unknown escape in a string");
                 }
                 6
             }
-            _ => return Err(self.invalid("an unknown escape in a string")),
+            _ => return Err(&"an unknown escape in a string"),
         };
         self.at += length;
-        self.escapes = self.escapes.wrapping_add(1);
+        self.escaped = true;
         Ok(())
     }
 
     /// `number = [ "-" ] int [ frac ] [ exp ]`
-    fn number(&mut self) -> Result<(), Invalid> {
+    fn number(&mut self) -> Result<(), Reason> {
         self.at += usize::from(self.peek() == Some(b'-'));
         if self.peek() == Some(b'0') {
             self.at += 1;
@@ -242,24 +287,29 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Invalid> {
+    fn digits(&mut self) -> Result<(), Reason> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.invalid("a malformed number")) } else { Ok(()) }
+        if self.at == start { Err(&"a malformed number") } else { Ok(()) }
     }
 
-    fn literal(&mut self, word: &[u8]) -> Result<(), Invalid> {
+    fn literal(&mut self, word: &[u8]) -> Result<(), Reason> {
         if self.text.get(self.at..self.at + word.len()) != Some(word) {
-            return Err(self.invalid("expected a value"));
+            return Err(&"expected a value");
         }
         self.at += word.len();
         Ok(())
     }
 
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    /// Passes white space. What follows it.
+    fn space(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.peek()?;
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
             self.at += 1;
         }
     }
@@ -268,7 +318,7 @@ impl<'a> Parser<'a> {
         self.text.get(self.at).copied()
     }
 
-    fn invalid(&self, reason: &'static str) -> Invalid {
+    fn invalid(&self, reason: Reason) -> Invalid {
         Invalid { reason, offset: self.at }
     }
 }

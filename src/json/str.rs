@@ -1,32 +1,43 @@
 //! Text in its escaped form.
 
 use core::cmp::Ordering;
+use core::fmt;
 use std::borrow::Cow;
 
+use super::scan::{WIDTH, is_plain, special};
+use crate::words::same;
+
 /// A string's text as JSON writes it between the quotes, so that it can go from one document into another as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub struct Str<'a> {
     escaped: Cow<'a, str>,
+    /// Whether it is known to have no escape.
+    plain: bool,
 }
 
 impl<'a> Str<'a> {
     /// The empty text.
-    pub const EMPTY: Str<'static> = Str { escaped: Cow::Borrowed("") };
+    pub const EMPTY: Str<'static> = Str { escaped: Cow::Borrowed(""), plain: true };
 
     /// From a checked JSON string with its quotes; `None` if it has none.
     pub(super) fn of_literal(raw: &'a str) -> Option<Self> {
         let escaped = raw.strip_prefix('"')?.strip_suffix('"')?;
-        Some(Self { escaped: Cow::Borrowed(escaped) })
+        Some(Self { escaped: Cow::Borrowed(escaped), plain: false })
+    }
+
+    /// The same of a string that has no escape.
+    pub(super) fn of_plain_literal(raw: &'a str) -> Option<Self> {
+        Some(Self { plain: true, ..Self::of_literal(raw)? })
     }
 
     /// From plain text, escaped as far as it needs to be.
     pub fn plain(text: &'a str) -> Self {
-        if !text.bytes().any(needs_escape) {
-            return Self { escaped: Cow::Borrowed(text) };
+        if next_special(text).is_none() {
+            return Self { escaped: Cow::Borrowed(text), plain: true };
         }
         let mut escaped = String::with_capacity(text.len() + text.len() / 8 + 8);
         escape(text, &mut escaped);
-        Self { escaped: Cow::Owned(escaped) }
+        Self { escaped: Cow::Owned(escaped), plain: false }
     }
 
     /// Several texts, one after the other, with `separator` between them.
@@ -38,19 +49,20 @@ impl<'a> Str<'a> {
             }
             escaped.push_str(text.escaped());
         }
-        Str { escaped: Cow::Owned(escaped) }
+        Str { escaped: Cow::Owned(escaped), plain: false }
     }
 
     /// What stands before and after the first `separator`, which is a character that no escape has in it.
     pub fn split_once(&self, separator: char) -> Option<(Self, Self)> {
+        let part = |escaped: Cow<'a, str>| Self { escaped, plain: self.plain };
         match &self.escaped {
             Cow::Borrowed(text) => {
                 let (before, after) = text.split_once(separator)?;
-                Some((Self { escaped: Cow::Borrowed(before) }, Self { escaped: Cow::Borrowed(after) }))
+                Some((part(Cow::Borrowed(before)), part(Cow::Borrowed(after))))
             }
             Cow::Owned(text) => {
                 let (before, after) = text.split_once(separator)?;
-                Some((Self { escaped: Cow::Owned(before.to_owned()) }, Self { escaped: Cow::Owned(after.to_owned()) }))
+                Some((part(Cow::Owned(before.to_owned())), part(Cow::Owned(after.to_owned()))))
             }
         }
     }
@@ -77,7 +89,7 @@ impl<'a> Str<'a> {
 
     /// The text itself. A surrogate without its other half becomes U+FFFD.
     pub fn decode(&self) -> Cow<'_, str> {
-        if memchr::memchr(b'\\', self.escaped.as_bytes()).is_none() {
+        if !self.has_escape() {
             return Cow::Borrowed(&self.escaped);
         }
         let mut text = String::with_capacity(self.escaped.len());
@@ -92,6 +104,11 @@ impl<'a> Str<'a> {
         Cow::Owned(text)
     }
 
+    /// [`Self::decode`] of one that nobody needs any more.
+    pub fn into_decoded(self) -> Cow<'a, str> {
+        if self.has_escape() { Cow::Owned(self.decode().into_owned()) } else { self.escaped }
+    }
+
     /// What stands before and after the first `separator`, which has no character that JSON escapes.
     pub fn split_at_text(&self, separator: &str) -> Option<(Str<'a>, Str<'a>)> {
         let at = self.escaped.find(separator)?;
@@ -100,27 +117,46 @@ impl<'a> Str<'a> {
             Cow::Owned(text) => Cow::Owned(text.get(range).unwrap_or_default().to_owned()),
         };
         let (before, after) = (part(0..at), part(at + separator.len()..self.escaped.len()));
-        Some((Self { escaped: before }, Self { escaped: after }))
+        let part = |escaped| Self { escaped, plain: self.plain };
+        Some((part(before), part(after)))
     }
 
     /// The same text with a life of its own.
     pub fn into_owned(self) -> Str<'static> {
-        Str { escaped: Cow::Owned(self.escaped.into_owned()) }
+        Str { escaped: Cow::Owned(self.escaped.into_owned()), plain: self.plain }
     }
 
     /// The same text, borrowed from this one.
     pub fn borrow(&self) -> Str<'_> {
-        Str { escaped: Cow::Borrowed(&self.escaped) }
+        Str { escaped: Cow::Borrowed(&self.escaped), plain: self.plain }
+    }
+
+    fn has_escape(&self) -> bool {
+        !self.plain && memchr::memchr(b'\\', self.escaped.as_bytes()).is_some()
     }
 }
 
+impl fmt::Debug for Str<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Str").field("escaped", &self.escaped).finish()
+    }
+}
+
+/// As they are spelled.
+impl PartialEq for Str<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.escaped == other.escaped
+    }
+}
+
+impl Eq for Str<'_> {}
+
 impl PartialEq<str> for Str<'_> {
     fn eq(&self, other: &str) -> bool {
-        let has_escape = || memchr::memchr(b'\\', self.escaped.as_bytes()).is_some();
         match self.escaped.len().cmp(&other.len()) {
-            Ordering::Equal => *self.escaped == *other && !has_escape(),
+            Ordering::Equal => same(self.escaped.as_bytes(), other.as_bytes()) && !self.has_escape(),
             // An escape is longer than what it stands for.
-            Ordering::Greater => has_escape() && *self.decode() == *other,
+            Ordering::Greater => self.has_escape() && *self.decode() == *other,
             Ordering::Less => false,
         }
     }
@@ -135,7 +171,7 @@ impl PartialEq<&str> for Str<'_> {
 /// Appends `text` to `out`, escaped.
 pub(super) fn escape(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(needs_escape) {
+    while let Some(at) = next_special(rest) {
         let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(plain);
         let Some(character) = special.chars().next() else { break };
@@ -156,8 +192,23 @@ pub(super) fn escape(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+/// Where the next character is that has to be escaped.
+fn next_special(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut rest) = (0, bytes);
+    while rest.len() >= WIDTH {
+        let (marks, length) = special(rest);
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize);
+        }
+        at += length;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    if is_plain(rest) {
+        return None;
+    }
+    let needs_escape = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    rest.iter().position(needs_escape).map(|place| at + place)
 }
 
 /// The character that the text after a backslash begins with, and what follows it.

@@ -174,32 +174,42 @@ pub const HEAD: usize = 5;
 
 impl Account {
     /// Reads what [`Self::write`] wrote from the beginning of `numbers`; `None` for anything else.
-    pub fn read(numbers: &mut impl Iterator<Item = u64>) -> Option<Self> {
-        let (limit, lengths) = (numbers.next()?, numbers.next()?);
-        let [slice, until, epoch] = [numbers.next()?, numbers.next()?, numbers.next()?];
+    pub fn read(numbers: &mut &[[u8; 8]]) -> Option<Self> {
+        let (head, rest) = numbers.split_first_chunk::<HEAD>()?;
+        let [limit, lengths, slice, until, epoch] = head.map(u64::from_le_bytes);
         let mut account = Self { limit, slice, until, epoch, ..Self::default() };
-        let used = account.used.get_mut(..usize::try_from(lengths >> 32).ok()?)?;
-        let held = account.held.get_mut(..usize::try_from(lengths & u64::from(u32::MAX)).ok()?)?;
-        for amount in used.iter_mut().chain(held) {
-            *amount = numbers.next()?;
-        }
-        ([slice, epoch].into_iter().max()? <= LATEST).then_some(account)
+        let (used, rest) = rest.split_at_checked(usize::try_from(lengths >> 32).ok()?)?;
+        let (held, rest) = rest.split_at_checked(usize::try_from(lengths & u64::from(u32::MAX)).ok()?)?;
+        fill(account.used.get_mut(..used.len())?, used);
+        fill(account.held.get_mut(..held.len())?, held);
+        *numbers = rest;
+        (slice.max(epoch) <= LATEST).then_some(account)
     }
 
     /// Writes it, without what is nothing at the ends: most windows have one slice, and few requests take an hour.
-    pub fn write(&self, bytes: &mut Vec<u8>) {
+    pub fn write(&self, numbers: &mut Vec<[u8; 8]>) {
         let (used, held) = (filled(&self.used), filled(&self.held));
         let lengths = (used.len() as u64) << 32 | held.len() as u64;
-        let head = [self.limit, lengths, self.slice, self.until, self.epoch];
-        for number in head.iter().chain(used).chain(held) {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
+        numbers.extend([self.limit, lengths, self.slice, self.until, self.epoch].map(u64::to_le_bytes));
+        numbers.extend(used.iter().map(|amount| amount.to_le_bytes()));
+        numbers.extend(held.iter().map(|amount| amount.to_le_bytes()));
     }
 }
 
-/// All up to the last that is something.
+fn fill(amounts: &mut [u64], numbers: &[[u8; 8]]) {
+    for (amount, number) in amounts.iter_mut().zip(numbers) {
+        *amount = u64::from_le_bytes(*number);
+    }
+}
+
+/// All up to the last that is something: mostly the first at most.
 fn filled(amounts: &[u64]) -> &[u64] {
-    let length = amounts.iter().rposition(|amount| *amount != 0).map_or(0, |last| last + 1);
+    let is_nothing = |amounts: &[u64]| amounts.iter().fold(0, |all, amount| all | amount) == 0;
+    let length = match amounts {
+        [] => 0,
+        [first, rest @ ..] if is_nothing(rest) => usize::from(*first != 0),
+        _ => amounts.iter().rposition(|amount| *amount != 0).map_or(0, |last| last + 1),
+    };
     amounts.get(..length).unwrap_or_default()
 }
 
@@ -284,14 +294,14 @@ mod tests {
         let mut account = Account::new(7);
         account.take(1, &Window::Rolling(16), 3, 9).unwrap();
         account.hold(5, &Window::Rolling(16), 4, 9).unwrap();
-        let mut bytes = Vec::new();
-        account.write(&mut bytes);
-        let numbers: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number)).collect();
-        let mut read = numbers.iter().copied();
-        assert_eq!((Account::read(&mut read), read.next()), (Some(account), None));
+        let mut numbers = Vec::new();
+        account.write(&mut numbers);
+        let mut read = &*numbers;
+        assert_eq!((Account::read(&mut read), read.len()), (Some(account), 0));
         assert_eq!(numbers.len(), HEAD + 3 + 1);
-        assert_eq!(Account::read(&mut numbers[..HEAD + 3].iter().copied()), None);
-        assert_eq!(Account::read(&mut [7, 17 << 32, 0, 0, 0].into_iter().chain([1; 17])), None);
+        assert_eq!(Account::read(&mut &numbers[..HEAD + 3]), None);
+        let many = [&[7, 17 << 32, 0, 0, 0], &[1; 17][..]].concat().into_iter().map(u64::to_le_bytes);
+        assert_eq!(Account::read(&mut &*many.collect::<Vec<_>>()), None);
     }
 
     #[test]

@@ -76,23 +76,24 @@ const FORM: u64 = 2;
 impl Record for Book {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (numbers, []) = bytes.as_chunks::<8>() else { return None };
-        let most = numbers.len() / HEAD;
-        let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
-        if numbers.next()? != FORM {
+        let (form, numbers) = numbers.split_first()?;
+        let (subject, mut numbers) = numbers.split_first()?;
+        if u64::from_le_bytes(*form) != FORM {
             return None;
         }
-        let mut book = Self { subject: numbers.next()?, accounts: Vec::with_capacity(most) };
-        while numbers.len() > 0 {
+        let accounts = Vec::with_capacity(numbers.len() / HEAD);
+        let mut book = Self { subject: u64::from_le_bytes(*subject), accounts };
+        while !numbers.is_empty() {
             book.accounts.push(Account::read(&mut numbers)?);
         }
         Some(book)
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(16 + 64 * self.accounts.len());
-        [FORM, self.subject].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        self.accounts.iter().for_each(|account| account.write(&mut bytes));
-        bytes
+        let mut numbers = Vec::with_capacity(2 + 8 * self.accounts.len());
+        numbers.extend([FORM, self.subject].map(u64::to_le_bytes));
+        self.accounts.iter().for_each(|account| account.write(&mut numbers));
+        numbers.into_flattened()
     }
 }
 

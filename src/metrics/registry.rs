@@ -1,10 +1,9 @@
 //! Which statistics there are on a worker: their names, the numbers that Envoy has given them, and the bound on both.
 
-use core::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{HashSet, HashTable};
 
 use super::{Label, Metric, Update};
+use crate::words::{hash, same};
 
 /// The statistics of a worker.
 #[derive(Debug, Default)]
@@ -12,14 +11,16 @@ pub struct Registry {
     series: HashTable<Series>,
     /// Names that clients made up and a provider has answered to.
     names: HashSet<Box<str>>,
-    hasher: DefaultHashBuilder,
+    /// The key that is looked for, in memory that stays.
+    key: Vec<u8>,
     off: bool,
 }
 
 #[derive(Debug)]
 struct Series {
     metric: &'static Metric,
-    values: Box<[Box<str>]>,
+    /// The values of its labels, each with [`END`] behind it.
+    key: Box<[u8]>,
     id: u32,
 }
 
@@ -31,6 +32,8 @@ const MAX_NAMES: usize = 200;
 const MAX_VALUE: usize = 128;
 /// What stands for values that are too many.
 pub(crate) const OTHER: &str = "other";
+/// No byte of a text.
+const END: u8 = 0xff;
 /// The most labels of a metric.
 const MAX_LABELS: usize = 8;
 
@@ -66,11 +69,8 @@ impl Registry {
             }
         }
         let id = define(&stat_name(update.metric, values));
-        let hash = self.hash(update.metric, values);
-        let values = values.iter().copied().map(Box::from).collect();
-        let hasher = &self.hasher;
-        let series = Series { metric: update.metric, values, id };
-        self.series.insert_unique(hash, series, |series| hash_of(hasher, series.metric, series.values.iter()));
+        let series = Series { metric: update.metric, key: Box::from(&*self.key), id };
+        self.series.insert_unique(series.hash(), series, Series::hash);
         Some(id)
     }
 
@@ -88,25 +88,29 @@ impl Registry {
         }
     }
 
-    fn known(&self, metric: &'static Metric, values: &[&str]) -> Option<u32> {
-        let hash = self.hash(metric, values);
-        let found = self.series.find(hash, |series| {
-            core::ptr::eq(series.metric, metric) && series.values.iter().map(Box::as_ref).eq(values.iter().copied())
-        });
+    /// The number of the series with these values; their key stays in `self.key`.
+    fn known(&mut self, metric: &'static Metric, values: &[&str]) -> Option<u32> {
+        self.key.clear();
+        for value in values {
+            self.key.extend_from_slice(value.as_bytes());
+            self.key.push(END);
+        }
+        let key = &*self.key;
+        let found = self
+            .series
+            .find(hash_of(metric, key), |series| core::ptr::eq(series.metric, metric) && same(&series.key, key));
         found.map(|series| series.id)
-    }
-
-    fn hash(&self, metric: &Metric, values: &[&str]) -> u64 {
-        hash_of(&self.hasher, metric, values.iter())
     }
 }
 
-fn hash_of<T: AsRef<str>>(hasher: &DefaultHashBuilder, metric: &Metric, values: impl Iterator<Item = T>) -> u64 {
-    use core::hash::{Hash, Hasher};
-    let mut state = hasher.build_hasher();
-    metric.name.hash(&mut state);
-    values.for_each(|value| value.as_ref().hash(&mut state));
-    state.finish()
+impl Series {
+    fn hash(&self) -> u64 {
+        hash_of(self.metric, &self.key)
+    }
+}
+
+fn hash_of(metric: &'static Metric, key: &[u8]) -> u64 {
+    hash(core::ptr::from_ref(metric).addr() as u64, key)
 }
 
 impl Label {

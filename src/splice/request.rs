@@ -3,14 +3,14 @@
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 
 use core::ops::Range;
-
-use hashbrown::HashSet;
+use std::borrow::Cow;
 
 use super::differ;
 use super::patch::Patches;
 use crate::dialect::{Differences, Dropped, Operation};
 use crate::error::{Cause, Error};
 use crate::json::{Document, Kind, Str, Value, Write, literal_at};
+use crate::words::same;
 
 /// What the gateway has to know of a request, whoever will answer it.
 #[derive(Debug, Clone)]
@@ -116,9 +116,9 @@ impl<'a> Places<'a> {
     /// A member that stands there twice is refused: the gateway would judge by one, and the provider by the other.
     fn find(root: Value<'a>) -> Result<Self, Error> {
         let mut places = Self::default();
-        let mut seen: HashSet<String> = HashSet::new();
+        let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(16);
         for (name, value) in root.members() {
-            let name = name.decode();
+            let name = name.into_decoded();
             match name.as_ref() {
                 "model" => places.model = Some(value),
                 "messages" => places.messages = Some(value),
@@ -126,13 +126,13 @@ impl<'a> Places<'a> {
                 "stream_options" => places.stream_options = Some(value),
                 _ => {}
             }
-            if seen.contains(name.as_ref()) {
+            if seen.iter().any(|other| same(other.as_bytes(), name.as_bytes())) {
                 return Err(duplicate(&name));
             }
             if seen.len() >= MAX_MEMBERS {
                 return Err(Error::new(Cause::BadRequest, format!("More than {MAX_MEMBERS} parameters.")));
             }
-            seen.insert(name.into_owned());
+            seen.push(name);
         }
         let options = places.stream_options.into_iter().flat_map(Value::members);
         if options.filter(|(name, _)| *name == *"include_usage").count() > 1 {

@@ -6,7 +6,7 @@
 //! Gemini's own OpenAI-compatible interface leaves thoughts out of everything but the total.
 
 use crate::chat::{ServiceTier, Usage};
-use crate::json::{Kind, Value};
+use crate::json::Value;
 
 /// The usage of a whole answer, with the service tier that stands beside it.
 pub(super) fn usage_of(root: Value<'_>) -> Option<Usage> {
@@ -18,20 +18,83 @@ pub(super) fn tier(value: Value<'_>) -> ServiceTier {
     value.as_str().map(|name| ServiceTier::named(&name.decode())).unwrap_or_default()
 }
 
+/// What a usage object says, by whatever names.
+#[derive(Debug, Default)]
+struct Told {
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    input_audio: Option<u64>,
+    output_audio: Option<u64>,
+    reasoning: u64,
+    cached: u64,
+    written: u64,
+}
+
+impl Told {
+    /// One pass: there are a dozen names to look for.
+    ///
+    /// Cached tokens by OpenAI, DeepSeek, Together, Mistral and Databricks.
+    fn read(usage: Value<'_>) -> Self {
+        let mut told = Self::default();
+        for (name, value) in usage.members() {
+            match &*name.decode() {
+                "prompt_tokens" => first(&mut told.input, value),
+                "completion_tokens" => first(&mut told.output, value),
+                "total_tokens" => first(&mut told.total, value),
+                "prompt_tokens_details" => told.input_details(value),
+                "completion_tokens_details" => told.output_details(value),
+                "reasoning_tokens" => most(&mut told.reasoning, value),
+                "prompt_cache_hit_tokens" | "cached_tokens" | "num_cached_tokens" | "cache_read_input_tokens" => {
+                    most(&mut told.cached, value);
+                }
+                "cache_creation_input_tokens" => most(&mut told.written, value),
+                _ => {}
+            }
+        }
+        told
+    }
+
+    fn input_details(&mut self, details: Value<'_>) {
+        for (name, value) in details.members() {
+            match &*name.decode() {
+                "audio_tokens" => first(&mut self.input_audio, value),
+                "cached_tokens" => most(&mut self.cached, value),
+                "cache_write_tokens" | "cache_creation_tokens" => most(&mut self.written, value),
+                _ => {}
+            }
+        }
+    }
+
+    fn output_details(&mut self, details: Value<'_>) {
+        for (name, value) in details.members() {
+            match &*name.decode() {
+                "audio_tokens" => first(&mut self.output_audio, value),
+                "reasoning_tokens" => most(&mut self.reasoning, value),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn first(told: &mut Option<u64>, value: Value<'_>) {
+    *told = told.or_else(|| value.as_u64());
+}
+
+fn most(told: &mut u64, value: Value<'_>) {
+    *told = value.as_u64().unwrap_or(0).max(*told);
+}
+
 /// Reads a usage object; `None` if it is none, or has no number in it yet.
 pub(super) fn usage(value: Value<'_>) -> Option<Usage> {
-    let known = |path: &[&str]| value.path(path).and_then(Value::as_u64);
-    let count = |path: &[&str]| known(path).unwrap_or(0);
-    let most = |paths: &[&[&str]]| paths.iter().map(|path| count(path)).max().unwrap_or(0);
-    let (input, output) = (known(&["prompt_tokens"]), known(&["completion_tokens"]));
-    if value.kind() != Kind::Object || (input.is_none() && output.is_none()) {
+    let told = Told::read(value);
+    if told.input.is_none() && told.output.is_none() {
         return None;
     }
-    let (mut input, mut output) = (input.unwrap_or(0), output.unwrap_or(0));
-    let input_audio = count(&["prompt_tokens_details", "audio_tokens"]);
-    let mut reasoning = most(&[&["completion_tokens_details", "reasoning_tokens"], &["reasoning_tokens"]]);
+    let (mut input, mut output) = (told.input.unwrap_or(0), told.output.unwrap_or(0));
+    let (input_audio, mut reasoning) = (told.input_audio.unwrap_or(0), told.reasoning);
 
-    let mut beside = count(&["total_tokens"]).saturating_sub(input.saturating_add(output));
+    let mut beside = told.total.unwrap_or(0).saturating_sub(input.saturating_add(output));
     let mut add = |whole: &mut u64, part: u64| {
         if part > *whole || (part > 0 && part <= beside) {
             *whole = whole.saturating_add(part);
@@ -43,30 +106,17 @@ pub(super) fn usage(value: Value<'_>) -> Option<Usage> {
     output = output.saturating_add(beside);
     reasoning = reasoning.saturating_add(beside);
 
-    // By OpenAI, DeepSeek, Together, Mistral and Databricks. Azure's Grok counts its own preamble as cached, but not as
-    // prompt.
-    const CACHED: &[&[&str]] = &[
-        &["prompt_tokens_details", "cached_tokens"],
-        &["prompt_cache_hit_tokens"],
-        &["cached_tokens"],
-        &["num_cached_tokens"],
-        &["cache_read_input_tokens"],
-    ];
-    const WRITTEN: &[&[&str]] = &[
-        &["prompt_tokens_details", "cache_write_tokens"],
-        &["prompt_tokens_details", "cache_creation_tokens"],
-        &["cache_creation_input_tokens"],
-    ];
-    let cached = most(CACHED).min(input);
+    // Azure's Grok counts its own preamble as cached, but not as prompt.
+    let cached = told.cached.min(input);
     Some(Usage {
         input,
         cached,
-        cache_write: most(WRITTEN).min(input.saturating_sub(cached)),
+        cache_write: told.written.min(input.saturating_sub(cached)),
         cache_write_1h: 0,
         input_audio: input_audio.min(input),
         output,
         reasoning: reasoning.min(output),
-        output_audio: count(&["completion_tokens_details", "audio_tokens"]).min(output),
+        output_audio: told.output_audio.unwrap_or(0).min(output),
         tier: ServiceTier::Standard,
     })
 }

@@ -12,6 +12,8 @@
 //! Not known, and so not counted: what stands behind URLs and file ids beyond a usual size, what a provider's own tools
 //! read, thoughts that are sent back.
 
+#[cfg(target_feature = "simd128")]
+mod lanes;
 mod media;
 mod rules;
 mod text;
@@ -100,6 +102,9 @@ impl Sample {
     /// In 1/[`TOKEN`] tokens.
     fn cost(&self) -> u64 {
         let cost = self.meter.cost();
+        if self.passed == 0 {
+            return cost;
+        }
         let more = u128::from(cost) * u128::from(self.passed) / u128::from(self.read.max(1));
         cost.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
     }

@@ -7,6 +7,13 @@
 //! single sentence can be off by a third.
 //! Other vocabularies are further away: see [`super::Rules`].
 
+#[cfg(target_feature = "simd128")]
+use super::lanes;
+
+/// So many bytes are read one by one where some of them are not plain.
+#[cfg(target_feature = "simd128")]
+const STRETCH: usize = 16;
+
 /// Adds up a text's cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meter {
@@ -15,12 +22,15 @@ pub(super) struct Meter {
     before: u8,
     /// How many bytes there were, until these are [`CLOSE`].
     seen: usize,
+    /// What the last sample cost, how long it was, and how many bytes are yet to come that it stands for.
+    last: (u64, usize),
+    passing: usize,
 }
 
 /// So much of a request is read in full, in bytes. Of what follows every fourth stretch of [`SAMPLE`] bytes stands for those
 /// around it, and of what is beyond [`CLOSE`] every 32nd: that is off by some hundredths, where the table itself is by a tenth,
 /// and makes 200 KB cost what 9 do.
-const WHOLE: usize = 1 << 10;
+const WHOLE: usize = 512;
 const CLOSE: usize = 8 << 10;
 const SAMPLE: usize = 64;
 
@@ -29,12 +39,13 @@ pub(super) const TOKEN: u64 = 32;
 
 impl Meter {
     pub(super) const fn new() -> Self {
-        Self { cost: 0, before: NEW_LINE, seen: 0 }
+        Self { cost: 0, before: NEW_LINE, seen: 0, last: (0, 0), passing: 0 }
     }
 
     /// In 1/[`TOKEN`] tokens.
-    pub(super) const fn cost(self) -> u64 {
-        self.cost
+    pub(super) fn cost(self) -> u64 {
+        let (cost, length) = self.last;
+        self.cost - cost * self.passing as u64 / length.max(1) as u64
     }
 
     /// Adds a text in escaped form.
@@ -48,21 +59,51 @@ impl Meter {
         self.sample(far, 32);
     }
 
-    /// Reads every so many-th stretch.
+    /// Reads one of so many bytes, in stretches that each stand for themselves and what is behind them, in other texts too.
     fn sample(&mut self, text: &[u8], every: usize) {
-        for stretch in text.chunks(every * SAMPLE) {
-            let sample = stretch.get(..SAMPLE).unwrap_or(stretch);
+        let mut rest = text;
+        loop {
+            let passed = rest.len().min(self.passing);
+            self.passing -= passed;
+            rest = rest.get(passed..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+            let (sample, behind) = rest.split_at(rest.len().min(SAMPLE));
             let before = self.cost;
             self.read(sample);
-            let cost = (self.cost - before).saturating_mul(stretch.len() as u64) / sample.len() as u64;
-            self.cost = before.saturating_add(cost);
+            self.last = (self.cost - before, sample.len());
+            self.passing = sample.len() * (every - 1);
+            // Of so few bytes it is no large number.
+            self.cost = before + (self.cost - before) * every as u64;
+            rest = behind;
         }
     }
 
+    #[cfg(target_feature = "simd128")]
     fn read(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            if self.before < lanes::CLASSES {
+                let (cost, before, behind) = lanes::read(rest, self.before);
+                (self.cost, self.before, rest) = (self.cost + cost, before, behind);
+            }
+            rest = self.walk(rest, STRETCH);
+        }
+    }
+
+    #[cfg(not(target_feature = "simd128"))]
+    fn read(&mut self, text: &[u8]) {
+        self.walk(text, text.len());
+    }
+
+    /// Reads at least so many bytes, one by one; what follows.
+    fn walk<'t>(&mut self, text: &'t [u8], most: usize) -> &'t [u8] {
         let (mut cost, mut before) = (self.cost, self.before);
-        let mut bytes = text.iter();
-        while let Some(byte) = bytes.next() {
+        let (mut bytes, left) = (text.iter(), text.len().saturating_sub(most));
+        while bytes.len() > left
+            && let Some(byte) = bytes.next()
+        {
             let mut class = CLASSES.get(usize::from(*byte)).copied().unwrap_or(0);
             if class >= SPECIAL {
                 if class == CONTINUATION {
@@ -77,6 +118,7 @@ impl Meter {
             before = class;
         }
         (self.cost, self.before) = (cost, before);
+        bytes.as_slice()
     }
 }
 
@@ -105,9 +147,9 @@ fn escape(bytes: &mut core::slice::Iter<'_, u8>) -> u8 {
     }
 }
 
-const SPACE: u8 = 0;
-const PUNCTUATION: u8 = 4;
-const NEW_LINE: u8 = 5;
+pub(super) const SPACE: u8 = 0;
+pub(super) const PUNCTUATION: u8 = 4;
+pub(super) const NEW_LINE: u8 = 5;
 const EMOJI: u8 = 15;
 const SPECIAL: u8 = 16;
 const CONTINUATION: u8 = 16;
@@ -150,7 +192,7 @@ const fn classes() -> [u8; 256] {
 
 /// What a character costs after another, in 1/32 tokens.
 #[rustfmt::skip]
-static COSTS: [u8; 256] = [
+pub(super) const COSTS: &[u8; 256] = &[
     0, 12, 5, 56, 29, 23, 0, 6, 11, 17, 3, 39, 28, 56, 28, 69, // after a space
     2, 5, 22, 29, 3, 78, 28, 14, 11, 13, 15, 30, 31, 24, 18, 62, // after a small letter
     14, 15, 7, 59, 22, 52, 12, 14, 11, 13, 15, 34, 22, 23, 24, 58, // after a capital

@@ -1,9 +1,10 @@
 //! What has to hold for any bytes at all. Each function panics where it does not: fuzz targets call them with a fuzzer's
 //! bytes, `tests/properties.rs` with generated ones.
 
+use model_gateway::chance::Random;
 use model_gateway::chat::Delta;
 use model_gateway::clients::{Envelope, openai};
-use model_gateway::dialect::Differences;
+use model_gateway::dialect::{Differences, Operation};
 use model_gateway::embedding::Encoding;
 use model_gateway::error::Error;
 use model_gateway::frame::sse::Decoder;
@@ -12,6 +13,7 @@ use model_gateway::json::{Document, Invalid, Kind, MAX_DEPTH, Quoted, Str, Value
 use model_gateway::providers::openai::OpenAi;
 use model_gateway::providers::{Failure, KINDS, Kind as _, Speech, Target, Translator, find};
 use model_gateway::splice::{self, Facts, Stream};
+use model_gateway::tokens::{self, Rules};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -31,6 +33,50 @@ pub fn json(bytes: &[u8]) {
         let inside: String = serde_json::from_str(&quoted).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&inside).unwrap(), value);
     }
+}
+
+/// [`json`] for a string of plain text and escapes of any kind, longer than what is looked at at once; some are wrong.
+pub fn json_string(chance: &mut Random) {
+    const PIECES: &[&str] = &[
+        "a", " ", "\\n", "\\\"", "\\\\", "\\u0041", "\\/", "\\t", "\\r", "\\b", "\\f", "é", "“", "🦀", "\u{7f}", "n",
+        "/", "r",
+    ];
+    const WRONG: &[&str] = &["\\x", "\n", "\0", "\u{1f}", "\\u00g0", "\\", "\"", "\\é"];
+    let mut text = String::from("{\"");
+    for string in 0..2 {
+        for _ in 0..chance.below(12) {
+            text.push_str(&"plain text ".repeat(8)[..chance.below(80) as usize]);
+            let pieces = if chance.below(60) == 0 { WRONG } else { PIECES };
+            for _ in 0..chance.below(6) {
+                text.push_str(pieces[chance.below(pieces.len() as u64) as usize]);
+            }
+        }
+        text.push_str(if string == 0 { "\":\"" } else { "\"}" });
+    }
+    json(text.as_bytes());
+}
+
+/// A text's estimate is that of its characters, one by one.
+pub fn estimate(chance: &mut Random) {
+    const PIECES: &[&str] = &[
+        "a", "Z", "7", " ", ".", "ä", "“", "中", "\\n", "\\t", "\\r", "\\\"", "\\\\", "\\/", "\\b", "\\u0041",
+        "\\u00e9", "u", "t", "n", "\u{7f}",
+    ];
+    let (mut text, mut parts) = (String::new(), Vec::new());
+    while text.len() < 400 {
+        let piece = PIECES[chance.below(PIECES.len() as u64) as usize];
+        // Mostly ASCII, and runs of what is alike.
+        let times = if piece.len() == 1 { 1 + chance.below(20) } else { 1 };
+        for _ in 0..times {
+            text.push_str(piece);
+            parts.push(format!(r#"{{"type":"text","text":"{piece}"}}"#));
+        }
+    }
+    let of = |content: &str| {
+        let body = format!(r#"{{"messages":[{{"content":{content}}}]}}"#);
+        tokens::estimate(Operation::Chat, &Document::parse(body.as_bytes()).unwrap(), Rules::of("gpt-4o"))
+    };
+    assert_eq!(of(&format!("\"{text}\"")), of(&format!("[{}]", parts.join(","))), "{text}");
 }
 
 fn agree(node: Node<'_>, value: &Value) {
