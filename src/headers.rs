@@ -5,6 +5,8 @@
 use core::fmt;
 use std::borrow::Cow;
 
+use crate::words;
+
 /// Names in lower case and values, in order. Both are bytes; a value is made text when it is asked for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
@@ -75,7 +77,7 @@ impl Headers {
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let (spans, text) = self.spans();
         // Most differ in length.
-        let same = move |span: &Span| span.name == name.len() && span.name(text) == name.as_bytes();
+        let same = move |span: &Span| span.name == name.len() && words::same(span.name(text), name.as_bytes());
         spans.filter(same).map(|span| span.value(text))
     }
 

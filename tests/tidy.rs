@@ -19,6 +19,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
     ),
     (
+        "src/words.rs",
+        &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
+    ),
+    (
         "src/headers.rs",
         &["frame", "json", "chat", "error", "providers", "clients", "splice", "exchange", "config", "route"],
     ),

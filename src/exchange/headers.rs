@@ -4,6 +4,7 @@
 
 use crate::headers::{Headers, Lengths, Names};
 use crate::names;
+use crate::words::same;
 
 /// Names that pass.
 struct Passing {
@@ -17,7 +18,7 @@ impl Passing {
     }
 
     fn has(&self, name: &[u8]) -> bool {
-        self.lengths.have(name) && self.names.iter().any(|it| it.as_bytes() == name)
+        self.lengths.have(name) && self.names.iter().any(|it| same(it.as_bytes(), name))
     }
 }
 
@@ -52,7 +53,7 @@ pub(super) fn not_to_provider(headers: Headers, named: &[String]) -> Names {
     let is_named = |name: &[u8]| {
         named.iter().any(|rule| match rule.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix.as_bytes()),
-            None => name == rule.as_bytes(),
+            None => same(name, rule.as_bytes()),
         })
     };
     // What only the gateway and Envoy have to say to each other, however wide the operator's rule is.

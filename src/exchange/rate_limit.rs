@@ -4,6 +4,7 @@
 
 use crate::calendar::{self, DAY};
 use crate::headers::{self, Headers, Lengths};
+use crate::words::same;
 
 /// One limit, as a provider tells of it.
 struct Limit {
@@ -79,7 +80,7 @@ const REMAINING: Lengths = {
 pub(super) fn spent(headers: &Headers, now: u64) -> Option<u64> {
     let told = headers.iter().filter(|(name, _)| REMAINING.have(name));
     let waits = told.filter_map(|(name, remaining)| {
-        let limit = LIMITS.iter().find(|limit| limit.remaining.as_bytes() == name)?;
+        let limit = LIMITS.iter().find(|limit| same(limit.remaining.as_bytes(), name))?;
         let remaining = number(headers::text(remaining).trim())?;
         let few = match limit.of {
             Requests => 0.0,

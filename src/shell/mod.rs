@@ -6,7 +6,6 @@
 //! which position it stands.
 
 mod abi;
-mod compare;
 mod glances;
 mod host;
 mod idle;

@@ -117,19 +117,6 @@ impl Wasm {
         (self.store.data().calls.clone(), counts.collect())
     }
 
-    /// What the module's own `memcmp` says of them.
-    pub fn compare(&mut self, one: &[u8], other: &[u8]) -> i32 {
-        let size = i32::try_from(one.len()).unwrap();
-        assert_eq!(one.len(), other.len());
-        let memory = self.instance.get_memory(&self.store, "memory").unwrap();
-        let [one, other] = [one, other].map(|bytes| {
-            let at: i32 = self.call("proxy_on_memory_allocate", size);
-            memory.write(&mut self.store, at as usize, bytes).unwrap();
-            at
-        });
-        self.call("memcmp", (one, other, size))
-    }
-
     /// In bytes.
     pub fn memory(&self) -> usize {
         self.instance.get_memory(&self.store, "memory").unwrap().data_size(&self.store)
