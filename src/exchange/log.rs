@@ -35,10 +35,10 @@ impl Line {
         let id = header("x-request-id");
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let mut members = Members(String::with_capacity(48 + id.len() + method.len() + path.len()));
-        members.member("request_id", cut(&id));
-        members.member("method", cut(method));
+        members.text_member("request_id", &id);
+        members.text_member("method", method);
         members.name("path");
-        cut(path).write(&mut members.0);
+        members.quoted(path);
         members.0.pop();
         Self { which: members.0 }
     }
@@ -57,7 +57,7 @@ impl Line {
         let went_well = record.is_some_and(|record| record.outcome == Outcome::Ok);
         let details = if went_well { None } else { property(DETAILS) }.unwrap_or_default();
         let mut members = Members(String::with_capacity(USUAL_BYTES));
-        cut(&String::from_utf8_lossy(&details)).write(&mut members.0);
+        members.quoted(&String::from_utf8_lossy(&details));
         members.0.push(',');
         if let Some(record) = record {
             fields(record, &mut members);
@@ -185,15 +185,35 @@ impl Fields for Properties<'_> {
 struct Members(String);
 
 impl Members {
+    /// One that has nothing to escape.
     fn name(&mut self, name: &str) {
-        name.write(&mut self.0);
-        self.0.push(':');
+        self.0.push('"');
+        self.0.push_str(name);
+        self.0.push_str("\":");
     }
 
-    fn member(&mut self, name: &str, value: &(impl Write + ?Sized)) {
+    fn text_member(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.quoted(text);
+        self.0.push(',');
+    }
+
+    fn member(&mut self, name: &str, value: &impl Write) {
         self.name(name);
         value.write(&mut self.0);
         self.0.push(',');
+    }
+
+    fn quoted(&mut self, text: &str) {
+        let text = cut(text);
+        // All bytes are looked at, whatever the first ones are: so many at a time.
+        if text.bytes().fold(false, |any, byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+            text.write(&mut self.0);
+        } else {
+            self.0.push('"');
+            self.0.push_str(text);
+            self.0.push('"');
+        }
     }
 
     fn labels(&mut self, labels: &Labels) {
@@ -211,7 +231,7 @@ impl Members {
 impl Fields for Members {
     fn text(&mut self, name: &'static str, text: &str) {
         if !text.is_empty() {
-            self.member(name::member(name), cut(text));
+            self.text_member(name::member(name), text);
         }
     }
 
