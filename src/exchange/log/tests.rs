@@ -1,3 +1,5 @@
+//! What a line and properties say, and that a line is JSON whatever is in it.
+
 use serde_json::{Value, json};
 
 use super::{Labels, Line, Properties, cut, fields};
