@@ -84,14 +84,21 @@ pub const SHARED: &[[&str; 2]] = &[
     ["gateway.shared.15", "gateway.hits.15"],
 ];
 
+/// What the live page asks for, again and again, by its name below the page's path.
+pub const PAGE_DATA: &str = "status.json";
+
 /// The root id of the filter before the router.
 pub const GATEWAY_ROOT: &str = "gateway";
 /// Stands before a provider's name in the root id of the filter in its cluster.
 pub const PROVIDER_ROOT_PREFIX: &str = "provider:";
 
-/// Properties for the access log, set when a request is over, and logged under their names without the prefix `gateway.`.
+/// Properties for access logs, set when a request is over, and logged under their names without the prefix `gateway.`.
 /// README says what each is.
 pub mod log {
+    /// The property that is all of them at once, for lines of text. A line is JSON, and `"details":"` stands before this: it ends that value, goes on
+    /// with the other members, and leaves the last one's value open. So what stands there without it is Envoy's own word for `details`.
+    pub const LINE: &str = "gateway.line";
+
     macro_rules! fields {
         ($($(#[$doc:meta])* $name:ident = $field:literal;)*) => {
             $($(#[$doc])* pub const $name: &str = concat!("gateway.", $field);)*
@@ -99,6 +106,30 @@ pub mod log {
             /// All of them.
             pub const ALL: &[&str] = &[$($name),*];
         };
+    }
+
+    /// Those that spans have.
+    pub const SPAN: &[&str] = &[
+        OPERATION,
+        MODEL,
+        TARGET_MODEL,
+        INPUT_TOKENS,
+        OUTPUT_TOKENS,
+        CACHED_TOKENS,
+        ERROR,
+        COST,
+        OUTCOME,
+        PROVIDER,
+        KEY,
+        TEAM,
+        RULE,
+    ];
+    /// Those that the log of payloads has.
+    pub const PAYLOAD: &[&str] = &[MODEL, KEY, TEAM, PROVIDER, TARGET_MODEL, ERROR];
+
+    /// What the property `name` is called in a log.
+    pub fn member(name: &str) -> &str {
+        name.strip_prefix("gateway.").unwrap_or(name)
     }
 
     fields! {

@@ -327,3 +327,114 @@ payloads: {{ log: [{{ otlp: "http://{at}" }}, {{ otlp: "grpc://127.0.0.1:1" }}] 
     assert!(pending.map(|(_, count)| count).all(|count| count <= 64));
     gateway.assert_sound();
 }
+
+/// Sends these bytes on a connection of their own, and waits for the beginning of an answer.
+fn send(gateway: &Gateway, bytes: &[u8]) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(&gateway.address).unwrap();
+    stream.write_all(bytes).unwrap();
+    let _ = stream.read(&mut [0; 1024]);
+}
+
+#[test]
+fn a_line_is_json_whatever_comes() {
+    let (mock, log) = (Mock::start(), Log::new("hostile"));
+    let gateway = start(&mock, &format!("labels: {{ headers: [feature], user: true }}\nlog: {}\n", log.0.display()));
+    let request = r#"{"model":"g\"\\\u0007","messages":[{"role":"user","content":"x"}],"user":"u\"\\"}"#;
+    let post = |path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+        )
+    };
+    let hostile = [
+        post(
+            "/v1/chat/completions?key=secret",
+            "x-request-id: a\"b\\c\t\u{e9}{}\"}%REQ(A)%\r\nx-gateway-label-feature: f\"\\\r\n",
+            request,
+        ),
+        // What the module lets pass, and answers itself.
+        post("/no\"where\\%22%5c%0a/%2f?a=\"b", "x-request-id: passed\"\\\r\n", "{}"),
+        "GET /v1/models/a\"b%22\\ HTTP/1.1\r\nhost: x\r\nx-request-id: models\"\\\r\n\r\n".to_owned(),
+        // What never comes so far.
+        "GET / HTTP/1.1\r\nhost: \"x\\\r\n\r\n".to_owned(),
+        "G\"T\\ /v1/models HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET http://\"x\\/ HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET /\u{e9}\" HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET /%00\"\\ HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: x\r\nna\"me\\: x\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: x\r\nname: x\u{1}\"\\\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: \"gzip\\\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: \"w\\s\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nhost: x\r\nlarge: {}\r\n\r\n", "\"\\".repeat(40_000)),
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        "\"\\\r\n\r\n".to_owned(),
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\"\\\r\n".to_owned(),
+    ];
+    hostile.iter().for_each(|request| send(&gateway, request.as_bytes()));
+    let last = chat(&gateway, &[("x-mock-openai", "status=500")], &body("gpt"));
+    log.line(&id(&last));
+    let text = std::fs::read_to_string(&log.0).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        // `Gateway::start` asks whether it is there.
+        .filter(|line: &Value| line["path"] != "/v1/models")
+        .collect();
+    assert_eq!(lines.len(), hostile.len() + 1, "{text}");
+
+    let of = |id: &str| lines.iter().find(|line| line["request_id"] == id).unwrap_or_else(|| panic!("{id}: {text}"));
+    let line = of("a\"b\\c\t\u{e9}{}\"}%REQ(A)%");
+    assert_eq!(
+        (&line["status"], &line["path"], &line["method"]),
+        (&json!(404), &json!("/v1/chat/completions"), &json!("POST"))
+    );
+    assert_eq!((&line["model"], &line["outcome"]), (&json!("g\"\\\u{7}"), &json!("refused")));
+    assert_eq!(line["first_byte_ms"], Value::Null);
+    let line = of("passed\"\\");
+    assert_eq!(
+        (&line["status"], &line["endpoint"], &line["details"]),
+        (&json!(404), &json!("none"), &json!("direct_response"))
+    );
+    assert_eq!(of("models\"\\")["status"], 404);
+    let line = of(&id(&last));
+    assert_eq!(
+        (&line["attempts"], &line["upstream_attempts"], &line["error"]),
+        (&json!(1), &json!(1), &json!("server_error"))
+    );
+    // The client's path, and not the provider's.
+    assert_eq!((&line["cluster"], &line["path"]), (&json!("openai"), &json!("/v1/chat/completions")));
+    let never: Vec<_> = lines.iter().filter(|line| line["request_id"].is_null()).collect();
+    assert!(
+        never.len() >= 8
+            && never.iter().all(|line| line["details"].as_str().is_some_and(|details| !details.is_empty())),
+        "{never:#?}"
+    );
+    gateway.assert_sound();
+}
+
+#[test]
+fn a_log_of_ones_own_has_properties_and_the_page_asks_unseen() {
+    let (mock, log) = (Mock::start(), Log::new("page"));
+    let gateway = start(
+        &mock,
+        &format!(
+            "page: {{ path: /live }}\nlog: [{}, properties]\nkeys: [{{ name: test, sha256: \"{}\", role: admin }}]\n",
+            log.0.display(),
+            hash("key-of-the-test"),
+        ),
+    );
+    let get = |path: &str, key: &str| {
+        send(&gateway, format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n").as_bytes());
+    };
+    get("/live/status.json", "key-of-the-test");
+    get("/live/status.json?a=b", "key-of-the-test");
+    get("/live/status.json", "a-wrong-key");
+    get("/live", "");
+    let last = chat(&gateway, &[("authorization", "Bearer key-of-the-test")], &body("gpt"));
+    log.line(&id(&last));
+    let lines = log.lines();
+    let seen = lines.iter().filter(|line| line["endpoint"] == "page").map(|line| (&line["path"], &line["status"]));
+    assert_eq!(seen.collect::<Vec<_>>(), [(&json!("/live/status.json"), &json!(401)), (&json!("/live"), &json!(200))]);
+    gateway.assert_sound();
+}

@@ -10,9 +10,12 @@ use super::secret::SecretRef;
 
 /// Where a log goes: one place, or several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected `stdout`, `off`, a path, `{ otlp: URL }`, `{ grpc: URL }`, or a list of these")]
+#[serde(
+    untagged,
+    expecting = "expected `stdout`, `off`, a path, `{ otlp: URL }`, `{ grpc: URL }`, `properties`, or a list of these"
+)]
 pub enum LogFile {
-    /// `stdout`, `off`, or a path.
+    /// `stdout`, `off`, `properties`, or a path.
     Word(String),
     /// Several. Before a place, which could be read from a list of its members.
     Several(Vec<LogFile>),
@@ -49,6 +52,15 @@ pub enum Sink {
     Otlp(Collector),
     /// A service that takes Envoy's own access log.
     Grpc(Collector),
+    /// Properties of the request, for a log of the operator's own.
+    Properties,
+}
+
+impl Sink {
+    /// Whether it takes lines of text.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Stdout | Self::File(_))
+    }
 }
 
 /// A server that takes logs or traces.
@@ -89,9 +101,10 @@ impl Check<'_> {
     }
 
     fn sink(&mut self, path: &str, one: &LogFile) -> Option<Sink> {
-        const EXPECTED: &str = "expected `stdout`, a path, `{ otlp: URL }` or `{ grpc: URL }`";
+        const EXPECTED: &str = "expected `stdout`, a path, `{ otlp: URL }`, `{ grpc: URL }` or `properties`";
         match one {
             LogFile::Word(word) if word == "stdout" => Some(Sink::Stdout),
+            LogFile::Word(word) if word == "properties" => Some(Sink::Properties),
             LogFile::Word(word) if word == "off" => {
                 self.mistake(path, "`off` stands alone: leave it out, or the others");
                 None
@@ -192,7 +205,7 @@ impl schemars::JsonSchema for LogFile {
         });
         schemars::json_schema!({
             "title": "Log",
-            "description": "Where a log goes: `stdout`, `off`, a path, `{ otlp: URL }`, `{ grpc: URL }`, or a list of these.",
+            "description": "Where a log goes: `stdout`, `off`, a path, `{ otlp: URL }`, `{ grpc: URL }`, `properties` for a log of your own, or a list of these.",
             "type": ["string", "object", "array"],
             "properties": place,
             "additionalProperties": false,
@@ -221,6 +234,7 @@ mod tests {
         assert_eq!(check(json!({})).unwrap().log, [Sink::Stdout]);
         assert_eq!(log(json!("off")), []);
         assert_eq!(log(json!("/a")), [Sink::File("/a".to_owned())]);
+        assert_eq!(log(json!(["properties", "stdout"])), [Sink::Properties, Sink::Stdout]);
         let several =
             log(json!(["stdout", {"file": "/a"}, {"otlp": "grpcs://c:4317", "headers": {"A": "b", "c": "d"}}]));
         let [Sink::Stdout, Sink::File(_), Sink::Otlp(collector)] = &several[..] else { panic!("{several:?}") };

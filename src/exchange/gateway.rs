@@ -7,7 +7,7 @@ use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::labels::Labels;
 use super::ledger::{Known, Ledger};
-use super::log;
+use super::log::{self, Line};
 use super::metrics::updates;
 use super::page;
 use super::payload::Payload;
@@ -50,6 +50,8 @@ pub struct Gateway {
     /// Why the request goes where it goes, if the client wants to know.
     told: Option<Box<Brief>>,
     labels: Labels,
+    /// What the log says of it.
+    line: Line,
     /// What is to be logged of the answer as a whole, if it is.
     payload: Option<Box<Payload>>,
 }
@@ -108,7 +110,7 @@ impl Machine for Gateway {
             return Step::go();
         };
         let mut step = self.plan(host, operation, body).unwrap_or_else(|error| self.refuse(&error));
-        self.labels.tell(&mut step);
+        self.tell_labels(&mut step);
         step
     }
 
@@ -120,7 +122,7 @@ impl Machine for Gateway {
         }
         self.phase = Phase::Pass;
         let mut step = self.plan(host, operation, &body()).unwrap_or_else(|error| self.refuse(&error));
-        self.labels.tell(&mut step);
+        self.tell_labels(&mut step);
         if step.flow != Flow::Wait {
             self.waiting = None;
         }
@@ -185,14 +187,18 @@ impl Machine for Gateway {
             // Envoy ends a span before it writes the log.
             let asked = Asked { key: self.key.clone(), ..self.asked.as_deref().cloned().unwrap_or_default() };
             let record = Record::new(&self.config, asked, self.ledger.read(self.id), None, host.now());
-            log::tell(&record, &mut step);
+            log::tell_span(&record, &mut step);
         }
         step
     }
 
     fn done(&mut self, host: &dyn Host) -> Step {
         let mut step = Step::go();
-        let Some(mut asked) = self.asked.take() else { return step };
+        let line = core::mem::take(&mut self.line);
+        let Some(mut asked) = self.asked.take() else {
+            self.write(line, None, host, &mut step);
+            return step;
+        };
         let sent = self.phase == Phase::Sent;
         let cut = self.judge(host, sent, &mut step);
         let tried = if sent { self.ledger.close(self.id) } else { Vec::new() };
@@ -204,9 +210,8 @@ impl Machine for Gateway {
             traffic::add(&record, host);
         }
         let payload = self.payload.take();
-        if payload.is_some() || !self.config.log.is_empty() {
-            log::tell(&record, &mut step);
-        }
+        log::tell(&self.config, &record, payload.is_some(), &mut step);
+        self.write(line, Some(&record), host, &mut step);
         if let Some(payload) = payload {
             payload.end(&mut step);
         }
@@ -234,6 +239,7 @@ impl Gateway {
             waiting: None,
             told: None,
             labels: Labels::default(),
+            line: Line::default(),
             payload: None,
         }
     }
@@ -256,6 +262,7 @@ impl Gateway {
     fn begin(&mut self, host: &dyn Host, end: bool) -> Result<Step, Error> {
         let header = |name| host.header(name).unwrap_or_default();
         let (method, path) = (header(":method"), header(":path"));
+        self.line = Line::begin(&self.config, header, &method, &path);
         if let Some(answer) = page::answer(&self.config, host, &method, &path) {
             return answer;
         }
@@ -457,6 +464,18 @@ impl Gateway {
     /// What the gateway has decided, for who goes on by it.
     pub(super) fn take_plan(&self) -> Option<Rc<Plan>> {
         self.ledger.take_plan(self.id)
+    }
+
+    fn write(&self, line: Line, record: Option<&Record>, host: &dyn Host, step: &mut Step) {
+        if let Some(line) = line.end(record, &self.labels, |name| host.property(name)) {
+            step.property(names::log::LINE, line);
+        }
+    }
+
+    fn tell_labels(&self, step: &mut Step) {
+        if log::reads_labels(&self.config) {
+            self.labels.tell(step);
+        }
     }
 
     /// There is no copy after all.

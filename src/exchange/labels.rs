@@ -46,14 +46,15 @@ impl Labels {
         &self.0
     }
 
-    /// Sets them as properties, for the log.
+    /// Sets them as properties.
     pub fn tell(&self, step: &mut Step) {
         for (name, value) in &self.0 {
             step.property(names::label(name), value.as_bytes());
         }
     }
 
-    fn add(&mut self, name: &str, value: &str) {
+    /// Adds one, unless there is one of that name.
+    pub fn add(&mut self, name: &str, value: &str) {
         let harmless = |character: char| if character.is_control() { '?' } else { character };
         let value: String = value.trim().chars().take(MAX_VALUE).map(harmless).collect();
         if !value.is_empty() && self.get(name).is_none() {

@@ -1,27 +1,120 @@
-//! A request's record as Envoy's access log has it: one property for each field.
+//! A request's record as access logs and spans have it: a line of text with all of it, or one property for each field.
+//!
+//! A property is an object in Envoy's memory, and a field of a log that Envoy writes is looked up, copied and escaped: together that is most
+//! of what a log costs. So where it is text the module writes the line itself, and Envoy adds what is its own.
 
+use super::labels::Labels;
 use super::record::{Attempted, Outcome, Record};
 use super::step::Step;
 use crate::chat::ServiceTier;
+use crate::config::{Config, Sink};
+use crate::json::{Write, Writer};
 use crate::names::log as name;
 use crate::price::pico_usd;
 
-/// The longest text that a property is given, in bytes: clients make up names of models, and of parameters that are dropped.
+/// The longest text of a field, in bytes: clients make up paths, names of models, and of parameters that are dropped.
 const MOST_BYTES: usize = 1024;
+/// What a line has room for before it has to grow, in bytes.
+const USUAL_BYTES: usize = 1024;
+/// The property that is Envoy's reason for an answer.
+const DETAILS: &str = "response\0code_details";
 
-/// Sets the properties of `record`.
-pub(super) fn tell(record: &Record, step: &mut Step) {
-    for (name, value) in properties(record) {
-        step.property(name, value);
+/// What lines of text say of a request: [`name::LINE`]. Empty where there are none, or the request was not seen.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// What is known of it from its beginning. Of the last value the closing quote is Envoy's.
+    which: String,
+}
+
+impl Line {
+    /// Of a request that has just come, if there are such lines.
+    pub fn begin(config: &Config, header: impl Fn(&'static str) -> String, method: &str, path: &str) -> Self {
+        if !config.log.iter().any(Sink::is_text) {
+            return Self::default();
+        }
+        let id = header("x-request-id");
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let mut members = Members(String::with_capacity(48 + id.len() + method.len() + path.len()));
+        members.text_member("request_id", &id);
+        members.text_member("method", method);
+        members.name("path");
+        members.quoted(path);
+        members.0.pop();
+        Self { which: members.0 }
+    }
+
+    /// The request is over; `record` is what is known of it, if it was for a model, `property` reads one of Envoy's. `None`: there is no line.
+    pub fn end(
+        self,
+        record: Option<&Record>,
+        labels: &Labels,
+        property: impl Fn(&'static str) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        if self.which.is_empty() {
+            return None;
+        }
+        // What went well has nothing to tell here, and to ask is dear.
+        let went_well = record.is_some_and(|record| record.outcome == Outcome::Ok);
+        let details = if went_well { None } else { property(DETAILS) }.unwrap_or_default();
+        let mut members = Members(String::with_capacity(USUAL_BYTES));
+        members.quoted(&String::from_utf8_lossy(&details));
+        members.0.push(',');
+        if let Some(record) = record {
+            fields(record, &mut members);
+        }
+        members.labels(labels);
+        members.0.push_str(&self.which);
+        let mut line = members.0.into_bytes();
+        // Of the first value the opening quote is Envoy's.
+        line.drain(..1);
+        Some(line)
     }
 }
 
-/// The properties of `record`; one that says nothing is not there.
-fn properties(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
+/// Sets the properties of `record` that spans have.
+pub(super) fn tell_span(record: &Record, step: &mut Step) {
+    fields(record, &mut Properties { step, read: name::SPAN });
+}
+
+/// Sets the properties that logs read, if any do; `has_payload`: that of payloads has something of this request.
+pub(super) fn tell(config: &Config, record: &Record, has_payload: bool, step: &mut Step) {
+    let read = if reads_all(config) {
+        name::ALL
+    } else if has_payload {
+        name::PAYLOAD
+    } else {
+        return;
+    };
+    fields(record, &mut Properties { step, read });
+}
+
+/// Whether anybody reads the properties that are labels.
+pub(super) fn reads_labels(config: &Config) -> bool {
+    config.tracing.is_some() || config.payloads.is_some() || reads_all(config)
+}
+
+fn reads_all(config: &Config) -> bool {
+    config.log.iter().any(|sink| !sink.is_text())
+}
+
+/// What takes fields. One that says nothing is left out.
+trait Fields {
+    fn text(&mut self, name: &'static str, text: &str);
+    fn number(&mut self, name: &'static str, number: u64);
+    /// That something is so.
+    fn flag(&mut self, name: &'static str, is: bool);
+
+    fn count(&mut self, name: &'static str, count: u64) {
+        if count > 0 {
+            self.number(name, count);
+        }
+    }
+}
+
+fn fields(record: &Record, fields: &mut impl Fields) {
     let Record { asked, attempts, used, outcome, cause, .. } = record;
-    let mut fields = Fields(Vec::with_capacity(24));
     fields.text(name::OPERATION, asked.operation.map_or("", |operation| operation.name()));
-    fields.text(name::STREAM, if asked.stream { "true" } else { "" });
+    fields.flag(name::STREAM, asked.stream);
     fields.text(name::OUTCOME, outcome.name());
     fields.text(name::ERROR, cause.map_or("", |cause| cause.name()));
     fields.text(name::MODEL, &asked.model);
@@ -32,19 +125,19 @@ fn properties(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
     fields.text(name::RULE, asked.rule.as_deref().unwrap_or_default());
     fields.text(name::MIRROR, asked.mirror.as_deref().unwrap_or_default());
     fields.text(name::LIMIT, &limit(record));
-    let Some(last) = attempts.last() else { return fields.0 };
+    let Some(last) = attempts.last() else { return };
     fields.text(name::PROVIDER, &last.tried.provider);
     fields.text(name::TARGET_MODEL, &last.tried.model);
-    fields.text(name::ATTEMPTS, &attempts.len().to_string());
+    fields.number(name::ATTEMPTS, attempts.len() as u64);
     fields.text(name::ATTEMPT_LOG, &attempt_log(attempts));
     fields.text(name::DROPPED, &last.tried.dropped.join(", "));
     if let Some(first) = record.first().filter(|_| asked.stream) {
-        fields.text(name::FIRST_TOKEN, &first.to_string());
+        fields.number(name::FIRST_TOKEN, first);
     }
     if attempts.iter().any(|attempt| attempt.usage.is_some()) {
         let usage = &used.usage;
-        fields.text(name::INPUT_TOKENS, &usage.input.to_string());
-        fields.text(name::OUTPUT_TOKENS, &usage.output.to_string());
+        fields.number(name::INPUT_TOKENS, usage.input);
+        fields.number(name::OUTPUT_TOKENS, usage.output);
         fields.count(name::CACHED_TOKENS, usage.cached);
         fields.count(name::CACHE_WRITE_TOKENS, usage.cache_write.saturating_add(usage.cache_write_1h));
         fields.count(name::CACHE_WRITE_1H_TOKENS, usage.cache_write_1h);
@@ -55,25 +148,100 @@ fn properties(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
     }
     // What nobody knows is not nothing.
     if !used.unpriced || used.cost > 0 {
+        // A text, as a double has not all of its digits.
         fields.text(name::COST, &pico_usd(used.cost).to_string());
     }
-    fields.text(name::UNPRICED, if used.unpriced { "true" } else { "" });
-    fields.text(name::ESTIMATED, if used.estimated { "true" } else { "" });
-    fields.0
+    fields.flag(name::UNPRICED, used.unpriced);
+    fields.flag(name::ESTIMATED, used.estimated);
 }
 
-struct Fields(Vec<(&'static str, Vec<u8>)>);
+/// Fields as properties, those of them that are `read`.
+struct Properties<'s> {
+    step: &'s mut Step,
+    read: &'static [&'static str],
+}
 
-impl Fields {
+impl Fields for Properties<'_> {
     fn text(&mut self, name: &'static str, text: &str) {
-        if !text.is_empty() {
-            self.0.push((name, cut(text).as_bytes().to_vec()));
+        if !text.is_empty() && self.read.contains(&name) {
+            self.step.property(name, cut(text));
         }
     }
 
-    fn count(&mut self, name: &'static str, count: u64) {
-        if count > 0 {
-            self.text(name, &count.to_string());
+    fn number(&mut self, name: &'static str, number: u64) {
+        if self.read.contains(&name) {
+            self.step.property(name, number.to_string());
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, is: bool) {
+        if is {
+            self.text(name, "true");
+        }
+    }
+}
+
+/// Fields as members of an object of JSON, with a comma after each.
+struct Members(String);
+
+impl Members {
+    /// One that has nothing to escape.
+    fn name(&mut self, name: &str) {
+        self.0.push('"');
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+
+    fn text_member(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.quoted(text);
+        self.0.push(',');
+    }
+
+    fn member(&mut self, name: &str, value: &impl Write) {
+        self.name(name);
+        value.write(&mut self.0);
+        self.0.push(',');
+    }
+
+    fn quoted(&mut self, text: &str) {
+        let text = cut(text);
+        // All bytes are looked at, whatever the first ones are: so many at a time.
+        if text.bytes().fold(false, |any, byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+            text.write(&mut self.0);
+        } else {
+            self.0.push('"');
+            self.0.push_str(text);
+            self.0.push('"');
+        }
+    }
+
+    fn labels(&mut self, labels: &Labels) {
+        if labels.all().is_empty() {
+            return;
+        }
+        self.name("labels");
+        Writer::new(&mut self.0).object(|members| {
+            labels.all().iter().for_each(|(name, value)| members.field(name, value));
+        });
+        self.0.push(',');
+    }
+}
+
+impl Fields for Members {
+    fn text(&mut self, name: &'static str, text: &str) {
+        if !text.is_empty() {
+            self.text_member(name::member(name), text);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.member(name::member(name), &number);
+    }
+
+    fn flag(&mut self, name: &'static str, is: bool) {
+        if is {
+            self.member(name::member(name), &true);
         }
     }
 }
@@ -88,13 +256,19 @@ fn limit(record: &Record) -> String {
 
 /// `openai:timeout:512ms anthropic:ok:301ms`
 fn attempt_log(attempts: &[Attempted]) -> String {
-    let each = attempts
-        .iter()
-        .map(|attempt| format!("{}:{}:{}ms", attempt.tried.provider, attempt.word(), attempt.duration()));
-    each.collect::<Vec<_>>().join(" ")
+    let mut log = String::new();
+    for attempt in attempts {
+        if !log.is_empty() {
+            log.push(' ');
+        }
+        log.extend([&attempt.tried.provider, ":", attempt.word(), ":"]);
+        attempt.duration().write(&mut log);
+        log.push_str("ms");
+    }
+    log
 }
 
-/// As much of `text` as a property takes.
+/// As much of `text` as a field takes.
 fn cut(text: &str) -> &str {
     let mut most = text.len().min(MOST_BYTES);
     while !text.is_char_boundary(most) {
@@ -104,57 +278,4 @@ fn cut(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{cut, properties};
-    use crate::chat::{ServiceTier, Usage};
-    use crate::config::Config;
-    use crate::error::Cause;
-    use crate::exchange::{Asked, Record, Tried};
-
-    #[test]
-    fn a_line_tells_every_attempt_and_what_all_of_them_used() {
-        let file = serde_json::json!({
-            "providers": {"a": {"kind": "openai"}, "b": {"kind": "anthropic"}},
-            "models": {"m": {"targets": [{"provider": "a", "model": "x", "price": {"input": 2, "output": 10}}]}},
-        });
-        let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
-        let first = Tried {
-            target: "a/x".into(),
-            provider: "a".into(),
-            began: 1000,
-            ended: Some((1512, Err(Cause::Timeout))),
-            ..Tried::default()
-        };
-        let usage = Usage { input: 9, cached: 4, cache_write_1h: 2, output: 3, ..Usage::default() };
-        let last = Tried {
-            target: "b/y".into(),
-            provider: "b".into(),
-            model: "nobody's".into(),
-            began: 1512,
-            first: Some(1700),
-            ended: Some((1813, Ok(()))),
-            usage: Some(Usage { tier: ServiceTier::Flex, ..usage }),
-            dropped: vec!["seed".into(), "messages[].name".into()],
-            ..Tried::default()
-        };
-        let asked =
-            Asked { began: 990, stream: true, model: "m".into(), passed: vec!["soft".into()], ..Asked::default() };
-        let record = Record::new(&config, asked, vec![first, last], None, 1900);
-        let fields = properties(&record);
-        let line: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", name.trim_start_matches("gateway."), String::from_utf8_lossy(value)))
-            .collect();
-        let expected = "stream=true|outcome=ok|model=m|limit=soft|provider=b|target_model=nobody's|attempts=2|\
-            attempt_log=a:timeout:512ms b:ok:301ms|dropped=seed, messages[].name|first_token_ms=710|input_tokens=9|\
-            output_tokens=3|cached_tokens=4|cache_write_tokens=2|cache_write_1h_tokens=2|service_tier=flex|unpriced=true";
-        assert_eq!(line.join("|"), expected);
-    }
-
-    #[test]
-    fn long_names_are_cut_between_characters() {
-        assert_eq!(cut(&"\u{1f980}".repeat(300)).len(), 1024);
-        assert_eq!(cut(&format!("a{}", "\u{1f980}".repeat(300))).len(), 1021);
-        assert_eq!(cut("short"), "short");
-    }
-}
+mod tests;

@@ -18,9 +18,12 @@ pub(super) fn updates(record: &Record) -> Vec<Update> {
         updates.add(&metrics::REFUSALS, &common, limit, 1);
     }
     for (index, attempt) in record.attempts.iter().enumerate() {
-        let common = Rc::new(of_attempt(record, attempt));
+        let is_last = index + 1 == record.attempts.len();
+        // No metric has both what became of a request and why an attempt failed.
+        let is_same = is_last && record.asked.refused.is_none();
+        let common = if is_same { common.clone() } else { Rc::new(of_attempt(record, attempt)) };
         updates.count(&metrics::ATTEMPTS, &common);
-        if index + 1 < record.attempts.len() {
+        if !is_last {
             updates.count(&metrics::FALLBACKS, &common);
         }
         for parameter in &attempt.tried.dropped {
@@ -113,14 +116,16 @@ fn wholes(usage: &Usage) -> [(&'static str, u64); 2] {
     [("input", usage.input), ("output", usage.output)]
 }
 
-/// The labels of the request as a whole: those of its last attempt, if there was one.
+/// The labels of the request as a whole: those of its last attempt, if there was one, and why it was refused, if it was.
 fn of_request(record: &Record) -> Common {
     let mut common = match record.attempts.last() {
         Some(last) => of_attempt(record, last),
         None => of_nobody(record),
     };
     common.outcome = record.outcome.name();
-    common.cause = record.cause.map_or("", Cause::name);
+    if let Some(refusal) = &record.asked.refused {
+        common.cause = refusal.cause.name();
+    }
     common
 }
 

@@ -9,6 +9,7 @@ use super::status::status;
 use super::step::{Host, Reply, Step};
 use crate::config::{Config, Page};
 use crate::error::{Cause, Error};
+use crate::names::PAGE_DATA;
 
 /// What to answer, if the request is for the page, or for something below it.
 pub(super) fn answer(config: &Config, host: &dyn Host, method: &str, path: &str) -> Option<Result<Step, Error>> {
@@ -16,8 +17,8 @@ pub(super) fn answer(config: &Config, host: &dyn Host, method: &str, path: &str)
     let below = below(config.page.as_ref()?, path)?;
     Some(match (below, method) {
         ("", "GET" | "HEAD") => Ok(page()),
-        ("status.json", "GET") => data(config, host, path),
-        ("" | "status.json", _) => {
+        (PAGE_DATA, "GET") => data(config, host, path),
+        ("" | PAGE_DATA, _) => {
             let message = format!("Not allowed to {method} on {path} (expected GET).");
             Err(Error::new(Cause::MethodNotAllowed, message))
         }

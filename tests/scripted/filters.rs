@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use model_gateway::exchange::Ending;
 use model_gateway::names;
+use serde_json::Value;
 
 /// Headers as Envoy keeps them: names in lower case, in order; values are bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -98,6 +99,23 @@ impl State {
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.reports += usize::from(name == names::log::INPUT_TOKENS);
         self.properties.insert(name.to_owned(), value.to_vec());
+        if name == names::log::LINE {
+            self.read_line(value);
+        }
+    }
+
+    /// The fields of the log's line, as if each were a property.
+    fn read_line(&mut self, line: &[u8]) {
+        let line = [b"{\"details\":\"", line, b"\"}"].concat();
+        let line: Value =
+            serde_json::from_slice(&line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&line)));
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        for (name, value) in line.as_object().expect("an object") {
+            for (label, value) in value.as_object().into_iter().flatten() {
+                self.set(&names::label(label), text(value).as_bytes());
+            }
+            self.set(&format!("gateway.{name}"), text(value).as_bytes());
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&[u8]> {

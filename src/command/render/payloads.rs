@@ -3,7 +3,8 @@
 use model_gateway::names;
 use serde_json::{Value, json};
 
-use super::{Render, access_log, extension, sinks};
+use super::sinks::{self, Log};
+use super::{Render, access_log, extension};
 
 /// The loggers, if there are any.
 pub fn payload_log(render: &Render<'_>) -> Vec<Value> {
@@ -28,5 +29,6 @@ pub fn payload_log(render: &Render<'_>) -> Vec<Value> {
         json!({ "expression": format!("'{}{}' in filter_state", names::STATE_PREFIX, names::PAYLOAD_REQUEST) }),
     )});
     let line = Value::Object(line);
-    payloads.log.iter().map(|sink| sinks::logger(sink, "model-gateway.payloads", &line, Some(&filter))).collect()
+    let log = Log { name: "model-gateway.payloads", line: &line, text: None, filter: Some(&filter) };
+    payloads.log.iter().filter_map(|sink| sinks::logger(sink, &log)).collect()
 }

@@ -7,7 +7,7 @@ use model_gateway::names;
 use serde_json::{Value, json};
 
 use super::local_reply::error_body;
-use super::{Render, extension, secrets, typed};
+use super::{Render, extension, secrets};
 
 /// The route table.
 pub fn routes(render: &Render<'_>) -> Value {
@@ -108,9 +108,6 @@ fn nowhere() -> Value {
             "header": { "key": "content-type", "value": "application/json" },
             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
         }],
-        "typed_per_filter_config": {
-            "model_gateway": typed("envoy.config.route.v3.FilterConfig", json!({ "disabled": true })),
-        },
     })
 }
 

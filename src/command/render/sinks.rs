@@ -12,11 +12,28 @@ use super::{Render, cluster, extension, host_and_port};
 /// How long a server has to take what it is sent.
 const TIMEOUT: &str = "5s";
 
-/// A log to `sink` by this name: of all requests, or of those that `filter` lets through. Its `line` is an object of format
-/// strings, which may have objects in it.
-pub fn logger(sink: &Sink, name: &str, line: &Value, filter: Option<&Value>) -> Value {
-    let format = json!({ "json_format": line, "omit_empty_values": true });
+/// A log: its name, and what it says.
+pub struct Log<'l> {
+    /// What those that are servers know it by.
+    pub name: &'static str,
+    /// An object of format strings, which may have objects in it.
+    pub line: &'l Value,
+    /// One format string for all of it, where lines of text are to be made another way.
+    pub text: Option<&'static str>,
+    /// Of which requests; `None`: of all.
+    pub filter: Option<&'l Value>,
+}
+
+/// What writes `log` to `sink`, unless the operator's own does.
+pub fn logger(sink: &Sink, log: &Log<'_>) -> Option<Value> {
+    let Log { name, line, text, filter } = log;
+    let (form, of) = match text {
+        Some(text) => ("text_format_source", json!({ "inline_string": text })),
+        None => ("json_format", (*line).clone()),
+    };
+    let format = json!({ form: of, "omit_empty_values": true });
     let mut logger = match sink {
+        Sink::Properties => return None,
         Sink::Stdout => {
             extension("stdout", "access_loggers.stream.v3.StdoutAccessLog", json!({ "log_format": format }))
         }
@@ -53,9 +70,9 @@ pub fn logger(sink: &Sink, name: &str, line: &Value, filter: Option<&Value>) -> 
         ),
     };
     if let (Value::Object(members), Some(filter)) = (&mut logger, filter) {
-        members.insert("filter".to_owned(), filter.clone());
+        members.insert("filter".to_owned(), (*filter).clone());
     }
-    logger
+    Some(logger)
 }
 
 /// The server at `collector` for OTLP's `path`: the member of Envoy's configuration that names it, and its value.
@@ -97,7 +114,7 @@ pub fn clusters(render: &Render<'_>) -> Vec<Value> {
     let logs = config.log.iter().chain(config.payloads.iter().flat_map(|payloads| &payloads.log));
     let logs = logs.filter_map(|sink| match sink {
         Sink::Otlp(collector) | Sink::Grpc(collector) => Some(collector),
-        Sink::Stdout | Sink::File(_) => None,
+        Sink::Stdout | Sink::File(_) | Sink::Properties => None,
     });
     let traces = config.tracing.iter().map(|tracing| &tracing.collector);
     let all: BTreeMap<String, &Collector> = logs.chain(traces).map(|collector| (name(collector), collector)).collect();

@@ -1,6 +1,6 @@
 //! The module, as a filter.
 
-use model_gateway::config::{File, Module, Position};
+use model_gateway::config::{File, LogFile, Module, Position, Sink};
 use model_gateway::names;
 use serde_json::{Value, json};
 
@@ -9,12 +9,25 @@ use super::{Render, extension};
 /// The filter before the router.
 pub fn gateway(render: &Render<'_>) -> Value {
     // What only Envoy needs to know would make the module start anew whenever it changes.
-    let config = File { listen: None, admin: None, workers: None, log: None, keys_file: None, ..render.file.clone() };
+    let log = log(render);
+    let config = File { listen: None, admin: None, workers: None, log, keys_file: None, ..render.file.clone() };
     filter(
         render,
         names::GATEWAY_ROOT.to_owned(),
         &Module { position: Position::Gateway, provider: None, mirrored: false, config },
     )
+}
+
+/// All that the module has to know of where logs go: whether as text, which is the default, and whether otherwise.
+fn log(render: &Render<'_>) -> Option<LogFile> {
+    let word = |word: &str| LogFile::Word(word.to_owned());
+    let (is_text, is_other) = (|sink: &Sink| sink.is_text(), |sink: &Sink| !sink.is_text());
+    match (render.config.log.iter().any(is_text), render.config.log.iter().any(is_other)) {
+        (true, false) => None,
+        (true, true) => Some(LogFile::Several(vec![word("stdout"), word("properties")])),
+        (false, true) => Some(word("properties")),
+        (false, false) => Some(word("off")),
+    }
 }
 
 /// The filter in the cluster of the provider with that name.

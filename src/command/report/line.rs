@@ -76,26 +76,17 @@ pub struct Line<'l> {
     pub error: Text<'l>,
     #[serde(borrow)]
     user: Text<'l>,
-    #[serde(borrow)]
-    attempts: Text<'l>,
+    attempts: Number,
     #[serde(borrow)]
     attempt_log: Text<'l>,
-    #[serde(borrow)]
-    input_tokens: Text<'l>,
-    #[serde(borrow)]
-    cached_tokens: Text<'l>,
-    #[serde(borrow)]
-    cache_write_tokens: Text<'l>,
-    #[serde(borrow)]
-    cache_write_1h_tokens: Text<'l>,
-    #[serde(borrow)]
-    output_tokens: Text<'l>,
-    #[serde(borrow)]
-    reasoning_tokens: Text<'l>,
-    #[serde(borrow)]
-    audio_input_tokens: Text<'l>,
-    #[serde(borrow)]
-    audio_output_tokens: Text<'l>,
+    input_tokens: Number,
+    cached_tokens: Number,
+    cache_write_tokens: Number,
+    cache_write_1h_tokens: Number,
+    output_tokens: Number,
+    reasoning_tokens: Number,
+    audio_input_tokens: Number,
+    audio_output_tokens: Number,
     #[serde(borrow)]
     cost_usd: Text<'l>,
     #[serde(borrow)]
@@ -147,23 +138,23 @@ impl<'l> Line<'l> {
     }
 
     fn numbers(&self) -> Option<(Usage, Option<u64>, u64)> {
-        let cache_write_1h = number(&self.cache_write_1h_tokens)?;
+        let cache_write_1h = self.cache_write_1h_tokens.0?;
         let usage = Usage {
-            input: number(&self.input_tokens)?,
-            cached: number(&self.cached_tokens)?,
-            cache_write: number(&self.cache_write_tokens)?.saturating_sub(cache_write_1h),
+            input: self.input_tokens.0?,
+            cached: self.cached_tokens.0?,
+            cache_write: self.cache_write_tokens.0?.saturating_sub(cache_write_1h),
             cache_write_1h,
-            input_audio: number(&self.audio_input_tokens)?,
-            output: number(&self.output_tokens)?,
-            reasoning: number(&self.reasoning_tokens)?,
-            output_audio: number(&self.audio_output_tokens)?,
+            input_audio: self.audio_input_tokens.0?,
+            output: self.output_tokens.0?,
+            reasoning: self.reasoning_tokens.0?,
+            output_audio: self.audio_output_tokens.0?,
             tier: ServiceTier::named(&self.service_tier.0),
         };
         let cost = match &*self.cost_usd.0 {
             "" => None,
             text => Some(read_pico_usd(text)?),
         };
-        Some((usage, cost, number(&self.attempts)?))
+        Some((usage, cost, self.attempts.0?))
     }
 
     /// What became of it, in the log's own word, or by what lines had before there was one.
@@ -230,16 +221,59 @@ const OUTCOMES: &[&str] = &["ok", "error", "broken", "client_left", "refused"];
 /// Envoy's word for a client that left: <https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage>
 const CLIENT_LEFT: &str = "DC";
 
-/// Nothing is 0.
-fn number(text: &Text<'_>) -> Option<u64> {
-    if text.0.is_empty() { Some(0) } else { text.0.parse().ok() }
-}
-
 fn is_set(text: &Text<'_>) -> bool {
     !matches!(&*text.0, "" | "false" | "0")
 }
 
-/// A text, or whatever else stands in its place: Envoy writes some numbers as texts and some bare.
+/// A number, as a text or bare: earlier releases wrote texts. Nothing is 0, and `None` is no number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Number(Option<u64>);
+
+impl Default for Number {
+    fn default() -> Self {
+        Self(Some(0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl de::Visitor<'_> for Any {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                Ok(if text.is_empty() { Number::default() } else { Number(text.parse().ok()) })
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(Some(number)))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Number, E> {
+                Ok(Number::default())
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// A text, or whatever else stands in its place.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Text<'l>(pub Cow<'l, str>);
 
