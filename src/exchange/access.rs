@@ -9,7 +9,7 @@ use super::step::Host;
 use crate::chance::hash;
 use crate::config::{Config, Key, Keys};
 use crate::error::{Cause, Error};
-use crate::route::{Record, read, update};
+use crate::route::{Record, glance, read, update};
 
 /// Where clients put a key: as OpenAI's SDKs do, Anthropic's, Azure's and Google's, in the order in which they are looked at.
 const HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
@@ -142,7 +142,7 @@ impl Failures {
     /// How long to wait if there were too many, in milliseconds.
     fn spent(host: &dyn Host, most: u32) -> Option<u64> {
         let now = host.now();
-        if read::<Count>(host, ANY).minute != now / MINUTE {
+        if glance::<Count>(host, ANY).minute != now / MINUTE {
             return None;
         }
         let Count { minute, count } = read(host, &Self::record(host));

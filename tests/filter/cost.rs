@@ -17,17 +17,17 @@ const KB: usize = 1 << 10;
 
 /// A request that is not streamed, by the size of its body: the most calls, and the most thousand instructions.
 const REQUESTS: &[(Dialect, usize, u64, u64)] = &[
-    (Dialect::OpenAi, 2 * KB, 95, 113),
-    (Dialect::OpenAi, 32 * KB, 95, 189),
-    (Dialect::OpenAi, 200 * KB, 95, 543),
-    (Dialect::OpenAi, 1000 * KB, 95, 2231),
-    (Dialect::Anthropic, 2 * KB, 96, 126),
-    (Dialect::Anthropic, 32 * KB, 96, 244),
-    (Dialect::Anthropic, 200 * KB, 96, 824),
-    (Dialect::Anthropic, 1000 * KB, 96, 3584),
+    (Dialect::OpenAi, 2 * KB, 76, 90),
+    (Dialect::OpenAi, 32 * KB, 76, 166),
+    (Dialect::OpenAi, 200 * KB, 76, 520),
+    (Dialect::OpenAi, 1000 * KB, 76, 2210),
+    (Dialect::Anthropic, 2 * KB, 77, 103),
+    (Dialect::Anthropic, 32 * KB, 78, 221),
+    (Dialect::Anthropic, 200 * KB, 78, 800),
+    (Dialect::Anthropic, 1000 * KB, 78, 3562),
 ];
 /// A chunk of a stream, each in a piece of its own: the most calls, and the most instructions.
-const CHUNKS: &[(Dialect, u64, u64)] = &[(Dialect::OpenAi, 3, 2285), (Dialect::Anthropic, 3, 5030)];
+const CHUNKS: &[(Dialect, u64, u64)] = &[(Dialect::OpenAi, 3, 2270), (Dialect::Anthropic, 3, 5010)];
 
 fn config() -> Value {
     let target = |provider: &str, model: &str| json!({"targets": [{"provider": provider, "model": model}]});
