@@ -61,7 +61,9 @@ fn check_stream(name: &str, script: &Script, outcome: &Outcome) {
     let asked: Value = serde_json::from_slice(&asked).unwrap();
     let wants_usage = asked["stream_options"]["include_usage"] == true;
     let (mut done, mut errors) = (0, 0);
-    for event in outcome.body.replace("\r\n", "\n").split_terminator("\n\n") {
+    // A line ends with any of the three: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
+    let body = outcome.body.replace("\r\n", "\n").replace('\r', "\n");
+    for event in body.split_terminator("\n\n") {
         let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect();
         let data = data.join("\n");
         assert_eq!(errors, 0, "{name}: something after an error: {}", outcome.body);
