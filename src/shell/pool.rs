@@ -1,6 +1,6 @@
 //! The module's allocator: small blocks that are given back wait, by their size, for the next who wants one.
 //!
-//! A request takes some 300 of them. Rust's own allocator for wasm takes 120 instructions to find and to give back each, in all a
+//! A request takes hundreds of them. Rust's own allocator for wasm takes 120 instructions to find and to give back each, in all a
 //! quarter of what a small request costs; talc and rlsf, that were measured too, take no fewer. A block's size never changes: there
 //! are as many of a size as were ever in use at once. What is larger is the other allocator's.
 #![allow(unsafe_code)]
