@@ -20,10 +20,14 @@ mod scripted;
 #[path = "exchange/single.rs"]
 mod single;
 
+use model_gateway::config::Breaker;
+use model_gateway::route::{Health, Record, key};
 use native::Native;
 use scripted::cases::{cases, check, check_pieces};
 use scripted::chat::{ENVIRONMENT, config};
-use scripted::envoy::run;
+use scripted::envoy::{Answer, Script, run, run_on};
+use scripted::filters::{NOW, Records};
+use scripted::wire::{Kind, json};
 use scripted::{api_keys, keys, limits, refusals};
 
 fn native() -> Native {
@@ -46,13 +50,28 @@ fn every_case_comes_out_as_it_should_however_its_bytes_are_cut() {
 /// As for a moment when the module is exchanged for another.
 #[test]
 fn attempts_in_other_vms_than_their_request_come_out_the_same() {
-    let (mut together, mut apart) = (native(), native());
-    apart.apart = true;
+    let (mut all, mut none, mut first) = (native(), native(), native());
+    (none.together, first.together) = (0, 1);
     for case in cases() {
-        let [one, other] = [&mut together, &mut apart].map(|filters| run(filters, &case.script));
-        assert_eq!((one.status, &one.body, one.cut), (other.status, &other.body, other.cut), "{}", case.name);
-        assert_eq!(one.sent, other.sent, "{}", case.name);
+        let [all, none, first] = [&mut all, &mut none, &mut first].map(|filters| run(filters, &case.script));
+        for other in [none, first] {
+            assert_eq!((all.status, &all.body, all.cut), (other.status, &other.body, other.cut), "{}", case.name);
+            assert_eq!(all.sent, other.sent, "{}", case.name);
+        }
     }
+}
+
+#[test]
+fn good_answers_are_told_with_the_next_failure() {
+    let (mut filters, records) = (native(), Records::default());
+    let mut recent = |answer: Answer| {
+        run_on(&mut filters, &Script::chat("o", false, false).answered([answer]), &records);
+        let (record, _) = records.borrow().get(&key("openai/gpt-up")).cloned().unwrap();
+        Health::decode(&record).unwrap().recent(NOW * 1000, &Breaker::default())
+    };
+    let told = [(); 3].map(|()| recent(Kind::OpenAi.good(false)));
+    assert_eq!(told, [(1, 0); 3]);
+    assert_eq!(recent(json(500, "{}")), (3, 1));
 }
 
 #[test]

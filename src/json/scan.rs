@@ -20,7 +20,7 @@ pub(super) fn special_far(text: &[u8]) -> (u64, usize) {
     (a | b << WIDTH | c << (2 * WIDTH) | d << (3 * WIDTH), 4 * WIDTH)
 }
 
-/// Whether a text of less than [`WIDTH`] bytes is known to have no quote, backslash or control character.
+/// Whether a text of [`WIDTH`] bytes at most is known to have no quote, backslash or control character.
 pub(super) fn is_plain(text: &[u8]) -> bool {
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
         return text.len() <= WIDTH && !(has_special(*first) || has_special(*last));

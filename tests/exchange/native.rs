@@ -17,8 +17,9 @@ pub struct Native {
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
     pub ledger: Rc<Ledger>,
     queue: Rc<Queue>,
-    /// Whether each attempt is in a VM of its own.
-    pub apart: bool,
+    /// How many attempts of a request are in its VM; those that come after are each in one of its own.
+    pub together: usize,
+    attempts: usize,
     contexts: BTreeMap<u32, Context>,
     last: u32,
 }
@@ -46,7 +47,8 @@ impl Native {
             upstreams,
             ledger: Rc::default(),
             queue: Rc::default(),
-            apart: false,
+            together: usize::MAX,
+            attempts: 0,
             contexts: BTreeMap::new(),
             last: 0,
         }
@@ -56,9 +58,13 @@ impl Native {
 impl Filters for Native {
     fn open(&mut self, root: &str) -> u32 {
         let (config, ledger, queue) = (|| self.config.clone(), || self.ledger.clone(), || self.queue.clone());
+        if !root.starts_with(names::PROVIDER_ROOT_PREFIX) {
+            self.attempts = 0;
+        }
         let machine: Box<dyn Machine> = match root.strip_prefix(names::PROVIDER_ROOT_PREFIX) {
             Some(provider) => {
-                let ledger = if self.apart { Rc::default() } else { ledger() };
+                let ledger = if self.attempts < self.together { ledger() } else { Rc::default() };
+                self.attempts += 1;
                 Box::new(Attempt::new(self.upstreams[provider].clone(), ledger))
             }
             None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger(), queue())),

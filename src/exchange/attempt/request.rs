@@ -103,13 +103,8 @@ impl Attempt {
     /// The same by a plan that another VM has made, and attempts before this one have left there as it was when they began: those
     /// of other providers are over.
     pub(super) fn begin_elsewhere(&mut self, host: &dyn Host, mut plan: Plan) -> Step {
-        let mut next = plan.clone();
-        while next.next_provider().is_some_and(|provider| provider != self.upstream.name) {
-            if next.begin(host.now()).is_err() {
-                break;
-            }
-            plan.clone_from(&next);
-        }
+        let is_another = |plan: &Plan| plan.next_provider().is_some_and(|provider| provider != self.upstream.name);
+        while is_another(&plan) && plan.begin(host.now()).is_ok() {}
         self.begin(host, Rc::new(plan))
     }
 
