@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::shared::{Shared, Version};
 
 /// Records in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Board {
     records: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
 }

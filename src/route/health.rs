@@ -2,7 +2,7 @@
 //!
 //! A circuit breaker of three states (closed, open, half-open) over a window of two halves. Time comes from outside.
 
-use super::shared::Record;
+use super::shared::{Record, Shared, glance, read};
 use crate::config::Breaker;
 use crate::error::{Cause, Fault};
 
@@ -68,6 +68,13 @@ const HALF_LIFE: u64 = 60_000;
 const TYPICAL: u64 = 200;
 
 impl Health {
+    /// The record with that key: by a glance if that shows it well. One that is left alone can be well again any moment, and
+    /// then gets the very next request, whichever worker has it.
+    pub(super) fn seen(shared: &dyn Shared, key: &str, now: u64) -> Self {
+        let seen: Self = glance(shared, key);
+        if seen.standing(now) == Standing::Well { seen } else { read(shared, key) }
+    }
+
     /// Whether to send requests to it.
     pub fn standing(&self, now: u64) -> Standing {
         match self.cooled_until.max(self.probed_until) {

@@ -139,7 +139,7 @@ impl Keys<'_> {
     }
 
     fn numbered(&self, now: u64, shared: &dyn Shared) -> Vec<(u8, &ApiKey, Standing)> {
-        let standing = |key: &ApiKey| glance::<Health>(shared, &self.record(key)).standing(now);
+        let standing = |key: &ApiKey| Health::seen(shared, &self.record(key), now).standing(now);
         (0..=u8::MAX).zip(self.all).map(|(number, key)| (number, key, standing(key))).collect()
     }
 

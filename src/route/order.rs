@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::health::{Health, Standing};
 use super::keys::Keys;
 use super::plan::{Hop, Plan};
-use super::shared::{Shared, glance, read, update};
+use super::shared::{Shared, read, update};
 use super::strategy::arrange;
 use crate::chance::Random;
 use crate::config::{Config, Found, Key, Model, Provider, Strategy, Target};
@@ -222,7 +222,7 @@ pub fn candidates<'a>(
                 // Who is busy, or fast, changes with every request.
                 let health: Health = match next.model.strategy {
                     Strategy::LeastBusy | Strategy::Latency => read(shared, &key),
-                    Strategy::Weighted | Strategy::Cheapest | Strategy::Sticky => glance(shared, &key),
+                    Strategy::Weighted | Strategy::Cheapest | Strategy::Sticky => Health::seen(shared, &key, ask.now),
                 };
                 let keys = Keys { provider: &provider.name, all: &provider.keys };
                 let (keyed, due) = keys.standing(ask.now, shared);

@@ -8,7 +8,7 @@ use super::super::board::Board;
 use super::super::health::Health;
 use super::super::keys::Keys;
 use super::super::plan::Plan;
-use super::super::shared::update;
+use super::super::shared::{Shared, Version, update};
 use super::{Ask, Unfit, key, plan};
 use crate::config::Config;
 use crate::dialect::Operation;
@@ -32,7 +32,7 @@ fn equals(letters: &str, strategy: &str) -> Config {
 }
 
 struct Asked<'b> {
-    board: &'b Board,
+    board: &'b dyn Shared,
     now: u64,
     seed: u64,
     sticky: Option<u64>,
@@ -56,7 +56,7 @@ fn line(plan: &Plan) -> String {
     plan.line.iter().map(|hop| plan.hops[usize::from(*hop)].provider.as_str()).collect()
 }
 
-fn providers(config: &Config, model: &str, board: &Board, now: u64, seed: u64) -> String {
+fn providers(config: &Config, model: &str, board: &dyn Shared, now: u64, seed: u64) -> String {
     line(&planned(config, model, &Asked { board, now, seed, sticky: None }).unwrap())
 }
 
@@ -193,6 +193,55 @@ fn one_request_per_cooldown_sees_whether_a_target_is_well() {
     let breaker = config.models.get("m").unwrap().targets[0].breaker;
     change(&config, &board, "a", |health| assert!(health.succeeded(60_000, &breaker)));
     assert!(firsts(60_000, 70_000) > 400);
+}
+
+/// Glances show what was there a moment ago.
+struct Late<'b> {
+    now: &'b Board,
+    then: Board,
+}
+
+impl Shared for Late<'_> {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
+        self.now.get(key)
+    }
+
+    fn glance(&self, key: &str) -> Option<Vec<u8>> {
+        self.then.get(key).0
+    }
+
+    fn set(&self, key: &str, record: &[u8], version: Version) -> bool {
+        self.now.set(key, record, version)
+    }
+}
+
+#[test]
+fn a_target_that_is_well_again_is_found_at_once_whichever_worker_saw_it() {
+    let file = json!({
+        "providers": {"a": {"kind": "openai", "api_keys": ["${A}", "${B}"]}, "b": {"kind": "openai", "api_key": "${A}"}},
+        "models": {"m": {"targets": [{"provider": "a"}, {"provider": "b", "order": 1}]}},
+        "cooldown": "10s",
+    });
+    let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+    let (board, breaker) = (Board::default(), config.models.get("m").unwrap().targets[0].breaker);
+    let seen_by_another = |then: Board| {
+        let late = Late { now: &board, then };
+        [10_001, 10_002].map(|now| providers(&config, "m", &late, now, now))
+    };
+    trip(&config, &board, "a", 0);
+    let then = board.clone();
+    assert_eq!(seen_by_another(then.clone()), ["ab", "ba"]);
+    change(&config, &board, "a", |health| assert!(health.succeeded(10_001, &breaker)));
+    assert_eq!(seen_by_another(then), ["ab", "ab"]);
+
+    let keys = Keys { provider: "a", all: &config.providers["a"].keys };
+    for (key, at) in [(0, 0), (1, 5000)] {
+        assert!(keys.refused(key, at, Cause::RateLimited, None, &breaker, &board));
+    }
+    let then = board.clone();
+    assert_eq!(seen_by_another(then.clone()), ["ab", "ba"]);
+    assert!(keys.accepted(0, 10_001, &breaker, &board));
+    assert_eq!(seen_by_another(then), ["ab", "ab"]);
 }
 
 #[test]
