@@ -27,14 +27,18 @@ help: ## this list
 setup: ## install the wasm target and Envoy (into .tools), once
 	@tests/setup/install prerequisites target:wasm32-wasip1 envoy
 
-.PHONY: build
-build: ## build the module and the native command
+.PHONY: compile
+compile:
 	@tests/setup/install prerequisites target:wasm32-wasip1
 	cargo build --release --target wasm32-wasip1 --lib
 	cargo build --profile command --bin model-gateway
 
+.PHONY: build
+build: compile ## build the native command, and the module with all that makes it fast
+	cargo run --example hints
+
 .PHONY: run
-run: setup build ## serve, from nothing: make run CONFIG=gateway.yaml
+run: setup compile ## serve, from nothing: make run CONFIG=gateway.yaml
 	$(COMMAND) run $(if $(CONFIG),"$(CONFIG)")
 
 .PHONY: test

@@ -4,10 +4,15 @@
 
 #[path = "bench/bodies.rs"]
 mod bodies;
+#[path = "hints/branches.rs"]
+#[allow(dead_code)] // What `make build` does with it is in `hints/train.rs`.
+mod branches;
 #[path = "filter/cost.rs"]
 mod cost;
 mod host;
 mod scripted;
+#[path = "filter/typical.rs"]
+mod typical;
 
 use host::Wasm;
 use model_gateway::names;
@@ -33,6 +38,16 @@ fn every_case_comes_out_as_from_the_machines() {
     }
     let log = filters.log().join("\n");
     assert!(ENVIRONMENT.iter().all(|(_, secret)| !log.contains(secret)), "{log}");
+}
+
+#[test]
+fn the_module_knows_its_rare_branches() {
+    let Some(module) = host::module() else { return };
+    if !branches::has_hints(&module) {
+        let why = "the module has no branch hints; add them: make build";
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
+        eprintln!("SKIPPED: {why}");
+    }
 }
 
 #[test]

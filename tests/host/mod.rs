@@ -112,9 +112,14 @@ impl Wasm {
     /// What it has cost so far: calls of the host by name, and where [`meter::metered`] made the module, instructions of each
     /// function.
     pub fn cost(&self) -> (BTreeMap<&'static str, u64>, Vec<u64>) {
-        let counter = |number: usize| self.instance.get_global(&self.store, &number.to_string());
-        let counts = (0..).map_while(counter).map(|counter| counter.get(&self.store).i64().unwrap().cast_unsigned());
+        let counts = (0..).map_while(|number: usize| self.counter(&number.to_string()));
         (self.store.data().calls.clone(), counts.collect())
+    }
+
+    /// What is in the global with that name, if there is one.
+    pub fn counter(&self, name: &str) -> Option<u64> {
+        let global = self.instance.get_global(&self.store, name)?;
+        Some(global.get(&self.store).i64().unwrap().cast_unsigned())
     }
 
     /// In bytes.

@@ -1,0 +1,82 @@
+//! Tells the engine which branches of the module are hardly ever taken: `make build` runs it, once the module is built.
+//!
+//! The module runs on the tests' small host, on requests as they usually are and on every fault there is a test of, and
+//! counts which way its branches go. V8 then puts what is rare out of the way, so that a request, which runs through much of
+//! the module's code once, finds it close together. What that brings is in ARCHITECTURE.md ("Speed").
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "../bench/bodies.rs"]
+mod bodies;
+mod branches;
+#[path = "../host/mod.rs"]
+#[allow(dead_code)]
+mod host;
+#[path = "../scripted/mod.rs"]
+mod scripted;
+#[path = "../filter/typical.rs"]
+mod typical;
+
+use std::path::PathBuf;
+
+use bodies::Dialect;
+use branches::{Branch, Count, branches, counters, counting, has_hints, hinted};
+use host::Wasm;
+use scripted::cases::{cases, check};
+use scripted::chat;
+use scripted::envoy::run_on;
+use scripted::filters::Records;
+
+fn main() {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/target/wasm32-wasip1/release/model_gateway.wasm");
+    let path = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(built), PathBuf::from);
+    let module = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if has_hints(&module) {
+        return;
+    }
+    let (branches, counting) = (branches(&module), counting(&module));
+    let [usual, faulty] = [usual(&counting, branches.len()), faulty(&counting, branches.len())];
+    // What usual requests come by is judged by them alone.
+    let counts = usual.into_iter().zip(faulty).map(|(usual, faulty)| if usual.reached > 0 { usual } else { faulty });
+    let hints: Vec<(Branch, bool)> =
+        branches.iter().zip(counts).filter_map(|(branch, count)| Some((*branch, count.usual()?))).collect();
+    // Into the same file: it has a second name in cargo's own folder, by which cargo would bring it back as it was.
+    std::fs::write(&path, hinted(&module, &hints)).unwrap();
+    println!("hints for {} of the module's {} branches", hints.len(), branches.len());
+}
+
+fn usual(module: &[u8], branches: usize) -> Vec<Count> {
+    const KB: usize = 1 << 10;
+    let mut wasm = Wasm::with_roots(module, &typical::config(), chat::ENVIRONMENT);
+    let records = Records::default();
+    let mut counts = Vec::new();
+    // The first time there is more to be made.
+    for round in 0..3 {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+            for (size, chunks) in [(2 * KB, None), (32 * KB, None), (2 * KB, Some(40))] {
+                let outcome = run_on(&mut wasm, &typical::script(dialect, size, chunks), &records);
+                assert_eq!((outcome.status, outcome.cut), (200, false), "{outcome:?}");
+            }
+        }
+        if round == 0 {
+            counts = counted(&wasm, branches);
+        }
+    }
+    counted(&wasm, branches).into_iter().zip(counts).map(|(all, first)| all.since(first)).collect()
+}
+
+fn faulty(module: &[u8], branches: usize) -> Vec<Count> {
+    let mut wasm = Wasm::with_roots(module, &chat::config(), chat::ENVIRONMENT);
+    for case in cases() {
+        check(&mut wasm, &case);
+    }
+    counted(&wasm, branches)
+}
+
+fn counted(wasm: &Wasm, branches: usize) -> Vec<Count> {
+    let count = |branch| {
+        let [reached, held] = counters(branch).map(|name| wasm.counter(&name).unwrap());
+        Count { reached, held }
+    };
+    (0..branches).map(count).collect()
+}
