@@ -42,6 +42,11 @@ impl Count {
         if rare(self.held) { Some(false) } else { rare(self.reached - self.held).then_some(true) }
     }
 
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self { reached: self.reached + other.reached, held: self.held + other.held }
+    }
+
     /// What there is more of than in `before`.
     pub fn since(self, before: Self) -> Self {
         Self { reached: self.reached - before.reached, held: self.held - before.held }

@@ -26,6 +26,7 @@ use scripted::cases::{cases, check};
 use scripted::chat;
 use scripted::envoy::run_on;
 use scripted::filters::Records;
+use serde_json::{Value, json};
 
 fn main() {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/target/wasm32-wasip1/release/model_gateway.wasm");
@@ -45,24 +46,42 @@ fn main() {
     println!("hints for {} of the module's {} branches", hints.len(), branches.len());
 }
 
+/// Of gateways that are set up in three ways: what one of them never needs is not rare.
 fn usual(module: &[u8], branches: usize) -> Vec<Count> {
+    let limited = typical::config();
+    let (mut bare, mut observed) = (limited.clone(), limited.clone());
+    for key in ["keys", "limits"] {
+        bare.as_object_mut().unwrap().remove(key);
+    }
+    observed["labels"] = json!({"headers": ["feature"], "metadata": ["tenant"], "user": true});
+    let mut all = vec![Count::default(); branches];
+    for config in [bare, limited, observed] {
+        let counts = usual_with(&config, module, branches);
+        all.iter_mut().zip(counts).for_each(|(all, count)| *all = all.and(count));
+    }
+    all
+}
+
+fn usual_with(config: &Value, module: &[u8], branches: usize) -> Vec<Count> {
     const KB: usize = 1 << 10;
-    let mut wasm = Wasm::with_roots(module, &typical::config(), chat::ENVIRONMENT);
+    let mut wasm = Wasm::with_roots(module, config, chat::ENVIRONMENT);
     let records = Records::default();
-    let mut counts = Vec::new();
+    let mut first = Vec::new();
     // The first time there is more to be made.
     for round in 0..3 {
         for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
             for (size, chunks) in [(2 * KB, None), (32 * KB, None), (2 * KB, Some(40))] {
-                let outcome = run_on(&mut wasm, &typical::script(dialect, size, chunks), &records);
+                let mut script = typical::script(dialect, size, chunks);
+                script.headers.set("x-gateway-label-feature", "search");
+                let outcome = run_on(&mut wasm, &script, &records);
                 assert_eq!((outcome.status, outcome.cut), (200, false), "{outcome:?}");
             }
         }
         if round == 0 {
-            counts = counted(&wasm, branches);
+            first = counted(&wasm, branches);
         }
     }
-    counted(&wasm, branches).into_iter().zip(counts).map(|(all, first)| all.since(first)).collect()
+    counted(&wasm, branches).into_iter().zip(first).map(|(all, first)| all.since(first)).collect()
 }
 
 fn faulty(module: &[u8], branches: usize) -> Vec<Count> {
