@@ -2,10 +2,10 @@
 #![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
-use super::support::{Process, poll};
+use super::support::{Process, free_address, poll};
 
 /// A server of its own, with nothing on disk.
 pub struct Redis {
@@ -24,7 +24,7 @@ impl Redis {
             eprintln!("SKIPPED: {why}");
             return None;
         }
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address: SocketAddr = free_address().parse().unwrap();
         let mut command = Command::new(program);
         command.args([
             "--bind",

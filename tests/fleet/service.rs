@@ -93,7 +93,8 @@ pub struct Service {
 
 impl Service {
     pub fn start(redis: &str) -> Self {
-        let mut service = Self { runtime: None, redis: redis.to_owned(), address: ([127, 0, 0, 1], 0).into() };
+        let mut service =
+            Self { runtime: None, redis: redis.to_owned(), address: super::support::free_address().parse().unwrap() };
         service.restart();
         service
     }
@@ -115,7 +116,6 @@ impl Service {
         let listener = super::support::poll("the service's address to be free", || {
             runtime.block_on(TcpListener::bind(self.address)).ok()
         });
-        self.address = listener.local_addr().unwrap();
         let redis = Arc::new(Mutex::new(Connection::open(&self.redis).unwrap()));
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

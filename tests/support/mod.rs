@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -257,7 +258,6 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
-        use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("model-gateway-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
@@ -272,9 +272,19 @@ impl Drop for Folder {
     }
 }
 
+/// An address that nobody listens on. It is none of those that a system takes for connections that somebody opens, from port 32768 on:
+/// until a server has started, one of these could be gone.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    const FIRST: u32 = 10_000;
+    // Tests that run at once are processes, each with ports of its own.
+    const EACH: u32 = 50;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = FIRST + std::process::id() % 400 * EACH;
+    let free = (0..EACH).find_map(|_| {
+        let address = format!("127.0.0.1:{}", first + GIVEN.fetch_add(1, Ordering::Relaxed) % EACH);
+        TcpListener::bind(&address).is_ok().then_some(address)
+    });
+    free.expect("a free port")
 }
 
 /// An answer as it came.

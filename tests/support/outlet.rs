@@ -20,7 +20,7 @@ type Closed = (Instant, Option<Instant>);
 impl Outlet {
     /// To `server`, with a way that `open` says the times of: how long it is open, then closed, and so on.
     pub async fn new(server: SocketAddr, open: impl Fn(u64) -> (Duration, Duration) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(super::free_address()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let outlet = Self { address, closed: Arc::default() };
         tokio::spawn(outlet.clone().serve(server, listener, open));
@@ -59,7 +59,6 @@ impl Outlet {
                 connections.shutdown().await;
             }
             tokio::time::sleep(rests).await;
-            // Somebody else may have the port for a moment.
             listener = TcpListener::bind(self.address).await.ok();
             if listener.is_some()
                 && let Some((_, until)) = self.closed.lock().unwrap().last_mut()
