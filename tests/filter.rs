@@ -43,11 +43,15 @@ fn every_case_comes_out_as_from_the_machines() {
 #[test]
 fn the_module_knows_its_rare_branches() {
     let Some(module) = host::module() else { return };
-    if !branches::has_hints(&module) {
+    let hints = branches::hints(&module).len();
+    if hints == 0 {
         let why = "the module has no branch hints; add them: make build";
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{why}");
         eprintln!("SKIPPED: {why}");
+        return;
     }
+    // Usual requests come by some thousands, most of which go one way.
+    assert!(hints > 3000, "{hints}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::health::{Health, Standing};
 use super::order::rank;
-use super::shared::{Shared, glance, update};
+use super::shared::{Shared, glance, read, update};
 use super::strategy::rendezvous;
 use crate::chance::Random;
 use crate::config::{ApiKey, Breaker};
@@ -138,8 +138,9 @@ impl Keys<'_> {
         self.all.get(usize::from(number)).map_or("", |key| key.name.as_str())
     }
 
+    /// As all workers know them: what one was refused with the next does not send again.
     fn numbered(&self, now: u64, shared: &dyn Shared) -> Vec<(u8, &ApiKey, Standing)> {
-        let standing = |key: &ApiKey| Health::seen(shared, &self.record(key), now).standing(now);
+        let standing = |key: &ApiKey| read::<Health>(shared, &self.record(key)).standing(now);
         (0..=u8::MAX).zip(self.all).map(|(number, key)| (number, key, standing(key))).collect()
     }
 

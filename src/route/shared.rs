@@ -7,7 +7,7 @@ pub trait Shared {
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Version);
 
     /// The record as it is, or was a tenth of a second ago at most: for what may come to be known a little late. What this worker
-    /// has changed, or read otherwise, is there at once.
+    /// has changed is there at once.
     fn glance(&self, key: &str) -> Option<Vec<u8>> {
         self.get(key).0
     }

@@ -38,7 +38,7 @@ pub(super) fn get(key: &str, now: u64, read: impl FnOnce() -> Option<Vec<u8>>) -
     })
 }
 
-/// It was read otherwise, or is about to change.
+/// It is about to change.
 pub(super) fn forget(key: &str) {
     SEEN.with_borrow_mut(|all| all.remove(key));
 }

@@ -186,25 +186,19 @@ impl Host for Call<'_> {
 
 impl Shared for Call<'_> {
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Version) {
-        // No glance is to show what is older.
-        glances::forget(key);
-        record(key)
+        // What is not there has no version: with one that no record has, only the first to make it succeeds.
+        let (record, version) = hostcalls::get_shared_data(key).unwrap_or_default();
+        (record, Version(version.unwrap_or(u32::MAX)))
     }
 
     fn glance(&self, key: &str) -> Option<Vec<u8>> {
-        glances::get(key, self.now(), || record(key).0)
+        glances::get(key, self.now(), || self.get(key).0)
     }
 
     fn set(&self, key: &str, record: &[u8], Version(version): Version) -> bool {
         glances::forget(key);
         hostcalls::set_shared_data(key, Some(record), Some(version)).is_ok()
     }
-}
-
-/// What is not there has no version: with one that no record has, only the first to make it succeeds.
-fn record(key: &str) -> (Option<Vec<u8>>, Version) {
-    let (record, version) = hostcalls::get_shared_data(key).unwrap_or_default();
-    (record, Version(version.unwrap_or(u32::MAX)))
 }
 
 /// Bits of the property `response.flags`:

@@ -20,7 +20,7 @@ mod typical;
 use std::path::PathBuf;
 
 use bodies::Dialect;
-use branches::{Branch, Count, branches, counters, counting, has_hints, hinted};
+use branches::{Branch, Count, branches, counters, counting, hinted};
 use host::Wasm;
 use scripted::cases::{cases, check};
 use scripted::chat;
@@ -32,7 +32,7 @@ fn main() {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/target/wasm32-wasip1/release/model_gateway.wasm");
     let path = std::env::args_os().nth(1).map_or_else(|| PathBuf::from(built), PathBuf::from);
     let module = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    if has_hints(&module) {
+    if !branches::hints(&module).is_empty() {
         return;
     }
     let (branches, counting) = (branches(&module), counting(&module));

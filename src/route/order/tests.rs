@@ -31,6 +31,16 @@ fn equals(letters: &str, strategy: &str) -> Config {
     config(json!({"m": {"targets": targets, "strategy": strategy}}))
 }
 
+/// A model whose first target has two credentials.
+fn two_keys() -> Config {
+    let file = json!({
+        "providers": {"a": {"kind": "openai", "api_keys": ["${A}", "${B}"]}, "b": {"kind": "openai", "api_key": "${A}"}},
+        "models": {"m": {"targets": [{"provider": "a"}, {"provider": "b", "order": 1}]}},
+        "cooldown": "10s",
+    });
+    Config::check(&serde_json::from_value(file).unwrap()).unwrap()
+}
+
 struct Asked<'b> {
     board: &'b dyn Shared,
     now: u64,
@@ -217,12 +227,7 @@ impl Shared for Late<'_> {
 
 #[test]
 fn a_target_that_is_well_again_is_found_at_once_whichever_worker_saw_it() {
-    let file = json!({
-        "providers": {"a": {"kind": "openai", "api_keys": ["${A}", "${B}"]}, "b": {"kind": "openai", "api_key": "${A}"}},
-        "models": {"m": {"targets": [{"provider": "a"}, {"provider": "b", "order": 1}]}},
-        "cooldown": "10s",
-    });
-    let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+    let config = two_keys();
     let (board, breaker) = (Board::default(), config.models.get("m").unwrap().targets[0].breaker);
     let seen_by_another = |then: Board| {
         let late = Late { now: &board, then };
@@ -234,10 +239,14 @@ fn a_target_that_is_well_again_is_found_at_once_whichever_worker_saw_it() {
     change(&config, &board, "a", |health| assert!(health.succeeded(10_001, &breaker)));
     assert_eq!(seen_by_another(then), ["ab", "ab"]);
 
+    // Of keys each worker knows at once that they are refused, too.
     let keys = Keys { provider: "a", all: &config.providers["a"].keys };
+    let well = board.clone();
     for (key, at) in [(0, 0), (1, 5000)] {
         assert!(keys.refused(key, at, Cause::RateLimited, None, &breaker, &board));
     }
+    let late = Late { now: &board, then: well };
+    assert_eq!(providers(&config, "m", &late, 9_999, 1), "ba");
     let then = board.clone();
     assert_eq!(seen_by_another(then.clone()), ["ab", "ba"]);
     assert!(keys.accepted(0, 10_001, &breaker, &board));
@@ -353,12 +362,7 @@ fn what_envoy_tries_again_by_itself_is_judged_by_the_next_attempt() {
 
 #[test]
 fn a_target_is_as_well_as_the_best_of_its_keys() {
-    let file = json!({
-        "providers": {"a": {"kind": "openai", "api_keys": ["${A}", "${B}"]}, "b": {"kind": "openai", "api_key": "${A}"}},
-        "models": {"m": {"targets": [{"provider": "a"}, {"provider": "b", "order": 1}]}},
-        "cooldown": "10s",
-    });
-    let config = Config::check(&serde_json::from_value(file).unwrap()).unwrap();
+    let config = two_keys();
     let board = Board::default();
     let keys = Keys { provider: "a", all: &config.providers["a"].keys };
     let breaker = config.models.get("m").unwrap().targets[0].breaker;
