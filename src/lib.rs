@@ -10,6 +10,7 @@ pub mod chat;
 pub mod clients;
 pub mod config;
 pub mod dialect;
+mod digits;
 pub mod embedding;
 pub mod error;
 pub mod exchange;

@@ -8,7 +8,6 @@ use super::endpoint::{Asks, Endpoint, percent_decode};
 use super::labels::Labels;
 use super::ledger::{Known, Ledger};
 use super::log::{self, Line};
-use super::metrics::updates;
 use super::page;
 use super::payload::Payload;
 use super::question::{MAX_TOLD, find, hold_to_caps, parse, question, unfit};
@@ -16,7 +15,7 @@ use super::queue::{Queue, Ticket};
 use super::record::{Asked, Record, Refusal, Used, attempts};
 use super::step::{Ending, Flow, Host, Machine, Reply, Step, Want};
 use super::subject::Request;
-use super::traffic;
+use super::tally::{Tally, UnderWay};
 use super::usage::usage;
 use super::verdict;
 use crate::clients::openai;
@@ -38,6 +37,7 @@ pub struct Gateway {
     config: Rc<Config>,
     ledger: Rc<Ledger>,
     queue: Rc<Queue>,
+    under_way: UnderWay,
     /// Who calls, if that matters.
     key: Option<Rc<Key>>,
     /// By what the ledger knows the request.
@@ -147,7 +147,7 @@ impl Machine for Gateway {
         if self.asked.as_ref().is_some_and(|asked| !asked.stream) {
             let used = Used::of(&attempts(&self.config, self.ledger.read(self.id), 0, host.now()));
             if used.cost > 0 && !used.unpriced {
-                step.set("x-gateway-cost", pico_usd(used.cost).to_string());
+                step.set("x-gateway-cost", pico_usd(used.cost).as_str());
             }
         }
         let good = host.header(":status").is_some_and(|status| status.starts_with('2'));
@@ -206,9 +206,6 @@ impl Machine for Gateway {
         asked.key = self.key.take();
         asked.passed = accounts.passed().to_vec();
         let record = Record::new(&self.config, *asked, tried, cut, host.now());
-        if self.config.page.is_some() {
-            traffic::add(&record, host);
-        }
         let payload = self.payload.take();
         log::tell(&self.config, &record, payload.is_some(), &mut step);
         self.write(line, Some(&record), host, &mut step);
@@ -217,20 +214,19 @@ impl Machine for Gateway {
         }
         accounts.report(&record.used, host, &mut step);
         accounts.settle(&self.config, &record, host);
-        if self.config.metrics {
-            step.metrics.extend(updates(&record));
-        }
+        step.metrics.extend(self.under_way.over(&self.config, record, host));
         step
     }
 }
 
 impl Gateway {
     /// A machine for one request.
-    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>) -> Self {
+    pub fn new(config: Rc<Config>, ledger: Rc<Ledger>, queue: Rc<Queue>, tally: &Rc<Tally>) -> Self {
         Self {
             config,
             ledger,
             queue,
+            under_way: tally.begin(),
             key: None,
             id: 0,
             accounts: Accounts::default(),

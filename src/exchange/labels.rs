@@ -55,12 +55,19 @@ impl Labels {
 
     /// Adds one, unless there is one of that name.
     pub fn add(&mut self, name: &str, value: &str) {
-        let harmless = |character: char| if character.is_control() { '?' } else { character };
-        let value: String = value.trim().chars().take(MAX_VALUE).map(harmless).collect();
+        let value = value.trim();
         if !value.is_empty() && self.get(name).is_none() {
-            self.0.push((name.to_owned(), value));
+            self.0.push((name.to_owned(), harmless(value)));
         }
     }
+}
+
+/// The beginning of `value`, without what could end a line.
+fn harmless(value: &str) -> String {
+    if value.len() <= MAX_VALUE && value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return value.to_owned();
+    }
+    value.chars().take(MAX_VALUE).map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
 /// Of a value without parts.

@@ -11,6 +11,7 @@ use super::gateway::{Gateway, refuse};
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::step::{Flow, Host, Machine, Step, Want};
+use super::tally::Tally;
 use crate::config::Config;
 use crate::error::{Cause, Error};
 use crate::names;
@@ -34,8 +35,9 @@ impl Single {
         upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
         ledger: Rc<Ledger>,
         queue: Rc<Queue>,
+        tally: &Rc<Tally>,
     ) -> Self {
-        Self { gateway: Gateway::new(config, ledger.clone(), queue), upstreams, ledger, attempt: None }
+        Self { gateway: Gateway::new(config, ledger.clone(), queue, tally), upstreams, ledger, attempt: None }
     }
 }
 

@@ -1,11 +1,18 @@
-//! A request's record as the page has it: counted with the minute in which it was over.
+//! Records of requests as the page has them: each counted with the minute in which it was over.
 
 use super::record::{Attempted, Outcome, Record};
-use super::step::Host;
-use crate::live::{Attempt, End, Sample, Used, count};
+use crate::live::{Attempt, End, MINUTE, Minute, Sample, Used, count};
+use crate::route::Shared;
 
-/// Counts a request, if it asked for a model at all.
-pub(super) fn add(record: &Record, host: &dyn Host) {
+/// Counts requests, those that asked for a model at all; `records` are in the order in which they were over.
+pub(super) fn add(records: &[&Record], shared: &dyn Shared) {
+    for of_a_minute in records.chunk_by(|one, next| one.ended / MINUTE == next.ended / MINUTE) {
+        let Some(ended) = of_a_minute.first().map(|record| record.ended) else { continue };
+        count(shared, ended, |minute| of_a_minute.iter().for_each(|record| put(record, minute)));
+    }
+}
+
+fn put(record: &Record, minute: &mut Minute) {
     let Record { asked, attempts, used, outcome, .. } = record;
     if asked.operation.is_none() {
         return;
@@ -17,7 +24,7 @@ pub(super) fn add(record: &Record, host: &dyn Host) {
         Outcome::ClientLeft => End::Left,
     };
     let attempts: Vec<Attempt<'_>> = attempts.iter().map(attempt).collect();
-    let sample = Sample {
+    minute.add(&Sample {
         model: asked.found.as_deref(),
         key: asked.key.as_ref().filter(|key| !key.foreign).map(|key| key.name.as_str()),
         end,
@@ -27,8 +34,7 @@ pub(super) fn add(record: &Record, host: &dyn Host) {
         unpriced: used.unpriced,
         first: record.first().filter(|_| asked.stream),
         took: record.duration(),
-    };
-    count(host, record.ended, &sample);
+    });
 }
 
 fn attempt(attempted: &Attempted) -> Attempt<'_> {

@@ -104,7 +104,7 @@ pub(super) struct Counted {
 impl Write for Counted {
     fn write(&self, out: &mut String) {
         match self.usd {
-            true => out.push_str(&pico_usd(self.amount).to_string()),
+            true => out.push_str(pico_usd(self.amount).as_str()),
             false => self.amount.write(out),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::document::Value;
 use super::str::{Str, escape};
+use crate::digits::Digits;
 
 /// Appends one JSON value to a buffer. Commas are its business; the caller only says what comes next.
 #[derive(Debug)]
@@ -142,18 +143,7 @@ impl Write for bool {
 
 impl Write for u64 {
     fn write(&self, out: &mut String) {
-        let mut digits = [0; 20];
-        let mut rest = *self;
-        let mut length = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            length += 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        out.extend(digits.iter().skip(20 - length).map(|digit| char::from(*digit)));
+        out.push_str(Digits::of(*self).as_str());
     }
 }
 

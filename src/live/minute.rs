@@ -64,7 +64,8 @@ impl Minute {
         (self.number == number).then_some(self)
     }
 
-    pub(super) fn add(&mut self, sample: &Sample<'_>) {
+    /// Counts a request that was over in it.
+    pub fn add(&mut self, sample: &Sample<'_>) {
         let totals = &mut self.totals;
         let end = match sample.end {
             End::Answered => &mut totals.answered,

@@ -1,6 +1,6 @@
 //! What went through the gateway within the last hour, as all workers have seen it: for the page that operators look at.
 //!
-//! Each minute is one record of bounded size in shared data, changed by compare-and-swap once for each request. The record of a minute
+//! Each minute is one record of bounded size in shared data, changed by compare-and-swap for some requests at a time. The record of a minute
 //! takes the place of one of an hour before, so that there are never more than [`SLOTS`] of them. Time comes from outside.
 
 mod histogram;
@@ -85,10 +85,11 @@ pub const HOUR: u64 = 60;
 /// How many records there are: some more, so that a worker whose clock is behind still finds its minute.
 pub const SLOTS: u64 = 64;
 
-/// Counts a request that is over.
-pub fn count(shared: &dyn Shared, now: u64, sample: &Sample<'_>) {
+/// Counts what was over at `now`, or in the same minute, in milliseconds since 1970: `add` adds it, more than once where another worker
+/// was faster.
+pub fn count(shared: &dyn Shared, now: u64, add: impl Fn(&mut Minute)) {
     let number = now / MINUTE;
-    update(shared, &key(number), |minute: &mut Minute| minute.of(number).map(|minute| minute.add(sample)));
+    update(shared, &key(number), |minute: &mut Minute| minute.of(number).map(&add));
 }
 
 /// The minutes of the last hour, the oldest first; those in which there was nothing are empty.

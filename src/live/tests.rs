@@ -75,7 +75,7 @@ impl Asked {
             first: Some(self.took / 2),
             ..Sample::default()
         };
-        count(shared, now, &sample);
+        count(shared, now, |minute| minute.add(&sample));
     }
 }
 
@@ -154,7 +154,7 @@ proptest! {
 #[test]
 fn an_hour_is_forgotten_minute_by_minute() {
     let board = Board::default();
-    let ask = |now| count(&board, now, &Sample::default());
+    let ask = |now| count(&board, now, |minute| minute.add(&Sample::default()));
     for minute in 0..200 {
         ask(minute * MINUTE + 59_999);
     }

@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::digits::Digits;
+
 /// Decimal places of a USD per million tokens that are whole 10⁻¹² USD per token.
 const PLACES: usize = 6;
 
@@ -47,22 +49,29 @@ pub(super) fn decimal(text: &str, places: usize) -> Result<u64, &'static str> {
 
 /// The reverse of [`decimal`], without needless zeros.
 pub(super) fn write_decimal(number: u64, places: usize, out: &mut dyn fmt::Write) -> fmt::Result {
-    let digits = format!("{number:0width$}", width = places + 1);
-    let (whole, fraction) = digits.split_at_checked(digits.len() - places).unwrap_or((&digits, ""));
-    let fraction = fraction.trim_end_matches('0');
-    out.write_str(whole)?;
-    if fraction.is_empty() { Ok(()) } else { write!(out, ".{fraction}") }
+    out.write_str(Digits::of_decimal(number, places as u32).as_str())
 }
 
 /// An amount of 10⁻¹² USD as USD: `0.001275`.
-pub fn pico_usd(amount: u64) -> impl fmt::Display {
-    struct Usd(u64);
-    impl fmt::Display for Usd {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write_decimal(self.0, 12, f)
-        }
+pub fn pico_usd(amount: u64) -> Usd {
+    Usd(Digits::of_decimal(amount, 12))
+}
+
+/// See [`pico_usd`].
+#[derive(Debug, Clone, Copy)]
+pub struct Usd(Digits);
+
+impl Usd {
+    /// As a text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
-    Usd(amount)
+}
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// The reverse of [`pico_usd`]; `None` if it is no amount, or is one of more than 12 decimal places.

@@ -22,9 +22,10 @@ use log::{error, info};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
 
+use self::host::{Call, Half, Seen};
 use self::stream::Stream;
 use crate::config::{Config, Mistake, Module, Position, Provider};
-use crate::exchange::{Attempt, Gateway, Ledger, Queue, Single, Upstream};
+use crate::exchange::{Attempt, Gateway, Ledger, Queue, Single, Tally, Upstream};
 
 #[allow(unsafe_code)] // The macro exports the module's entry point.
 mod entry {
@@ -38,6 +39,7 @@ thread_local! {
     /// One for all filters of the VM.
     static LEDGER: Rc<Ledger> = Rc::default();
     static QUEUE: Rc<Queue> = Rc::default();
+    static TALLY: Rc<Tally> = Rc::default();
 }
 
 fn ledger() -> Rc<Ledger> {
@@ -46,6 +48,10 @@ fn ledger() -> Rc<Ledger> {
 
 fn queue() -> Rc<Queue> {
     QUEUE.with(Rc::clone)
+}
+
+fn tally() -> Rc<Tally> {
+    TALLY.with(Rc::clone)
 }
 
 /// One filter of Envoy's configuration.
@@ -59,7 +65,13 @@ enum Role {
     Single(Rc<Config>, Rc<BTreeMap<String, Rc<Upstream>>>),
 }
 
-impl Context for Root {}
+impl Context for Root {
+    /// It is given up: for another configuration, or as Envoy ends.
+    fn on_done(&mut self) -> bool {
+        count();
+        true
+    }
+}
 
 impl RootContext for Root {
     /// `false` makes Envoy refuse the configuration, and keep the one before.
@@ -87,6 +99,7 @@ impl RootContext for Root {
         if let Some(Role::Gateway(config) | Role::Single(config, _)) = &self.role {
             idle::end_silent(config.idle_timeout.as_millis());
             queue::look();
+            count();
         }
     }
 
@@ -96,13 +109,22 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(config) => Box::new(Stream::new(Gateway::new(config.clone(), ledger(), queue()), id)),
+            Role::Gateway(config) => {
+                Box::new(Stream::new(Gateway::new(config.clone(), ledger(), queue(), &tally()), id))
+            }
             Role::Provider(upstream) => Box::new(Stream::new(Attempt::new(upstream.clone(), ledger()), id)),
             Role::Single(config, upstreams) => {
-                Box::new(Stream::new(Single::new(config.clone(), upstreams.clone(), ledger(), queue()), id))
+                let single = Single::new(config.clone(), upstreams.clone(), ledger(), queue(), &tally());
+                Box::new(Stream::new(single, id))
             }
         })
     }
+}
+
+/// Counts what requests have left to be counted.
+fn count() {
+    let headers = Seen::default();
+    metrics::change(&tally().count(&Call::new(Half::Response, 0, &headers)));
 }
 
 fn configure(json: &[u8]) -> Result<Role, Vec<String>> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use model_gateway::config::Config;
 use model_gateway::exchange::{
-    Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Queue, Single, Step, Upstream, Want,
+    Attempt, Ending, Flow, Gateway, Host, Ledger, Machine, Queue, Single, Step, Tally, Upstream, Want,
 };
 use model_gateway::names;
 use model_gateway::route::{Shared, Version};
@@ -17,6 +17,7 @@ pub struct Native {
     upstreams: Rc<BTreeMap<String, Rc<Upstream>>>,
     pub ledger: Rc<Ledger>,
     queue: Rc<Queue>,
+    tally: Rc<Tally>,
     /// How many attempts of a request are in its VM; those that come after are each in one of its own.
     pub together: usize,
     attempts: usize,
@@ -47,6 +48,7 @@ impl Native {
             upstreams,
             ledger: Rc::default(),
             queue: Rc::default(),
+            tally: Rc::default(),
             together: usize::MAX,
             attempts: 0,
             contexts: BTreeMap::new(),
@@ -67,8 +69,10 @@ impl Filters for Native {
                 self.attempts += 1;
                 Box::new(Attempt::new(self.upstreams[provider].clone(), ledger))
             }
-            None if root == "single" => Box::new(Single::new(config(), self.upstreams.clone(), ledger(), queue())),
-            None => Box::new(Gateway::new(config(), ledger(), queue())),
+            None if root == "single" => {
+                Box::new(Single::new(config(), self.upstreams.clone(), ledger(), queue(), &self.tally))
+            }
+            None => Box::new(Gateway::new(config(), ledger(), queue(), &self.tally)),
         };
         self.last += 1;
         self.contexts.insert(self.last, Context { machine, seen: 0 });

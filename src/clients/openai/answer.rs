@@ -67,7 +67,7 @@ struct Usd(u64);
 
 impl Write for Usd {
     fn write(&self, out: &mut String) {
-        out.push_str(&pico_usd(self.0).to_string());
+        out.push_str(pico_usd(self.0).as_str());
     }
 }
 

@@ -39,10 +39,16 @@ const GATEWAY: &str = "gateway";
 const OBSERVED: &str = "gateway, all observed";
 const UNOBSERVED: &str = "gateway, nothing observed";
 
+/// What has memory laid out otherwise can differ by 10 us in each request, for as long as it runs: what is to be told apart more
+/// finely is so many Envoys.
+const TWINS: usize = 3;
+
 struct Bench {
     runtime: Runtime,
     paces: Paces,
     subjects: Vec<Subject>,
+    /// More Envoys of some of them, by their places.
+    twins: Vec<(usize, Subject)>,
     rounds: usize,
     /// For a closer look: a part of the names of what is to be done.
     only: String,
@@ -66,12 +72,18 @@ fn main() {
         gateway(UNOBSERVED, Features::Unobserved),
         gateway("gateway, bare", Features::None),
     ];
+    let mut twins = Vec::new();
+    for _ in 1..TWINS {
+        for (name, features) in [(OBSERVED, Features::Observed), (UNOBSERVED, Features::Unobserved)] {
+            twins.push((subjects.iter().position(|subject| subject.name == name).unwrap(), gateway(name, features)));
+        }
+    }
     let releases = releases();
     subjects
         .extend(releases.iter().map(|(name, command)| Subject::gateway(name, command, &upstream, Features::Limits)));
     let rounds = number("BENCH_ROUNDS").unwrap_or(ROUNDS);
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
-    let mut bench = Bench { runtime, paces, subjects, rounds, only, report };
+    let mut bench = Bench { runtime, paces, subjects, twins, rounds, only, report };
     bench.start();
     // Before there is memory that was used and given back.
     bench.open_streams();
@@ -123,7 +135,10 @@ impl Bench {
 
     /// Waits until the Envoys have given back what they took to compile the module.
     fn settle(&self) {
-        let all = || self.subjects.iter().map(Subject::memory).sum::<u64>();
+        let all = || {
+            let twins = self.twins.iter().map(|(_, subject)| subject);
+            self.subjects.iter().chain(twins).map(Subject::memory).sum::<u64>()
+        };
         loop {
             let before = all();
             std::thread::sleep(Duration::from_secs(4));
@@ -143,15 +158,21 @@ impl Bench {
         let place = |name: &str| self.subjects.iter().position(|subject| subject.name == name).unwrap();
         let (observed, unobserved) = (place(OBSERVED), place(UNOBSERVED));
         for work in WORKS.iter().filter(|work| work.name.contains(&self.only)) {
+            let twins = self.twins.iter().map(|(place, subject)| (*place, subject));
+            let all: Vec<(usize, &Subject)> = self.subjects.iter().enumerate().chain(twins).collect();
             let mut costs: Vec<Vec<f64>> = self.subjects.iter().map(|_| Vec::new()).collect();
             // The first rounds are for warmth.
             let warm = self.rounds.div_ceil(9);
             for round in 0..warm + self.rounds {
-                for index in order(self.subjects.len(), round) {
-                    let cost = self.runtime.block_on(work.cost(&self.subjects[index], &self.paces));
-                    if round >= warm {
-                        costs[index].push(cost);
-                    }
+                let mut sums = vec![(0.0, 0.0); self.subjects.len()];
+                for index in order(all.len(), round) {
+                    let (place, subject) = all[index];
+                    let (sum, count) = &mut sums[place];
+                    *sum += self.runtime.block_on(work.cost(subject, &self.paces));
+                    *count += 1.0;
+                }
+                if round >= warm {
+                    costs.iter_mut().zip(sums).for_each(|(costs, (sum, count))| costs.push(sum / count));
                 }
             }
             for (subject, all) in self.subjects.iter().zip(&costs) {

@@ -31,7 +31,7 @@ pub struct Subject {
 pub enum Features {
     /// Keys, limits and prices, and metrics, which are on by default.
     Limits,
-    /// All that observes requests too: the access log, to a file, and labels.
+    /// All that observes requests too: the access log, to a file, labels, and the live page.
     Observed,
     /// Keys and limits as well, prices too as one of the limits is in USD, but nothing that observes.
     Unobserved,
@@ -61,7 +61,7 @@ impl Subject {
             text += &limits();
         }
         text += &match features {
-            Features::Observed => format!("log: \"{}\"\n{LABELS}", folder.0.join("log").display()),
+            Features::Observed => format!("log: \"{}\"\npage: {{}}\n{LABELS}", folder.0.join("log").display()),
             Features::Unobserved => "log: \"off\"\nmetrics: false\n".to_owned(),
             Features::Limits | Features::None => "log: \"off\"\n".to_owned(),
         };
@@ -171,11 +171,13 @@ models:
 }
 
 fn limits() -> String {
-    let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (hash, operators) = (hash(KEY), hash("operator"));
     format!(
         r#"
 keys:
   - {{ name: bench, sha256: "{hash}", team: t, limits: [{{ requests: 1000000000, per: minute }}, {{ tokens: 1000000000000, per: day }}] }}
+  - {{ name: operator, sha256: "{operators}", role: admin }}
 limits: [{{ usd: 1000000, per: month, by: [team] }}]
 "#
     )
