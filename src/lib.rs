@@ -4,6 +4,7 @@
 //! state, it does not name proxy-wasm, and it cannot panic. Bytes, headers and the time come in; what the host is to do
 //! comes out. ARCHITECTURE.md has the map.
 
+pub mod answered;
 pub mod calendar;
 pub mod chance;
 pub mod chat;

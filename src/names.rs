@@ -113,6 +113,7 @@ pub mod log {
         OPERATION,
         MODEL,
         TARGET_MODEL,
+        FINISH_REASON,
         INPUT_TOKENS,
         OUTPUT_TOKENS,
         CACHED_TOKENS,
@@ -141,6 +142,8 @@ pub mod log {
         OUTCOME = "outcome";
         /// The model that the client asked for.
         MODEL = "model";
+        /// How many images are in the prompt.
+        IMAGES = "images";
         /// The name of the client's key.
         KEY = "key";
         /// Whose it is.
@@ -153,6 +156,8 @@ pub mod log {
         PROVIDER = "provider";
         /// The provider's name for the model.
         TARGET_MODEL = "target_model";
+        /// Why the answer ended, in OpenAI's words: [`crate::answered::Finishes::names`].
+        FINISH_REASON = "finish_reason";
         /// How many attempts were made.
         ATTEMPTS = "attempts";
         /// Each of them: provider, what became of it, how long it took.

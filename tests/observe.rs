@@ -104,6 +104,8 @@ log:
     let mut request = body("gpt");
     request["metadata"] = json!({"task": "summary \"quoted\"\nline", "tier": 7, "other": "x"});
     request["user"] = json!("u".repeat(1000));
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}});
+    request["messages"][0]["content"] = json!([{"type": "text", "text": "good day"}, image]);
     let answer = chat(&gateway, &headers, &request);
     assert_eq!((answer.status, answer.header("x-gateway-provider")), (200, Some("anthropic")), "{answer:?}");
     let id = id(&answer);
@@ -115,6 +117,8 @@ log:
     });
     assert_eq!(line["labels"], expected, "{line}");
     assert_eq!((&line["rule"], &line["key"], &line["team"]), (&json!("by-label"), &json!("test"), &json!("research")));
+
+    assert_eq!((&line["finish_reason"], &line["images"]), (&json!("stop"), &json!(1)), "{line}");
 
     // The same everywhere, and what there is nothing to say of is left out.
     let same = |told: &Told| told.get("request_id") == id;
@@ -199,6 +203,7 @@ log: "off"
             ("gen_ai.provider.name", "anthropic"),
             ("gen_ai.request.model", "both"),
             ("gen_ai.response.model", "claude-sonnet-4-5"),
+            ("gen_ai.response.finish_reasons", "stop"),
             ("gen_ai.usage.input_tokens", &tokens("input_tokens")),
             ("gen_ai.usage.output_tokens", &tokens("output_tokens")),
             ("gateway.label.feature", "search"),

@@ -243,7 +243,7 @@ fn read(kind: &dyn Kind, recording: &Recording) -> Option<Usage> {
     let is_stream = recording.body.is_empty() || serde_json::from_str::<Value>(&recording.body).is_err();
     let bytes = if recording.body.is_empty() { &recording.bytes } else { recording.body.as_bytes() };
     match (kind.speech(), is_stream) {
-        (Speech::OpenAi, false) => splice::answer(bytes, "m", classify, &mut String::new()).ok()?,
+        (Speech::OpenAi, false) => splice::answer(bytes, "m", classify, &mut String::new()).ok()?.usage,
         (Speech::OpenAi, true) => {
             let mut stream = Stream::new("m", true);
             stream.push(bytes, classify, &mut String::new()).ok()?;

@@ -123,6 +123,11 @@ fn run<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, include_usage: bool) -> O
     let mut out = String::new();
     let result = chunks.into_iter().try_for_each(|chunk| stream.push(chunk, classify, &mut out));
     let result = result.and_then(|()| stream.end(classify, &mut out));
+    // Of a stream that broke off in the midst of an event there is no more.
+    let data = out.lines().filter_map(|line| line.strip_prefix("data:"));
+    let events: Vec<Value> = data.filter_map(|data| serde_json::from_str(data).ok()).collect();
+    let choices = events.iter().filter_map(|event| event["choices"].as_array()).flatten();
+    assert_eq!(stream.finishes(), choices.filter_map(|choice| choice["finish_reason"].as_str()).collect(), "{out}");
     (out, result, stream.usage(), stream.has_content())
 }
 
@@ -235,7 +240,7 @@ fn check_stream(name: &str, body: &str) -> bool {
 /// Checks a complete answer; whether something in it was mended.
 fn check_answer(name: &str, body: &str) -> bool {
     let mut out = String::new();
-    let usage = splice::answer(body.as_bytes(), ASKED, classify, &mut out).expect(name);
+    let answered = splice::answer(body.as_bytes(), ASKED, classify, &mut out).expect(name);
     let (sent, got): (Value, Value) = (serde_json::from_str(body).unwrap(), serde_json::from_str(&out).expect(name));
     let (mut read, mut seen) = (Summary::new(), Summary::new());
     add(&mut read, &sent, false);
@@ -245,7 +250,9 @@ fn check_answer(name: &str, body: &str) -> bool {
     }
     assert_eq!(seen, read, "{name}");
     assert_eq!(bare(&got), bare(&sent), "{name}");
-    assert_eq!(counted(usage), tokens(&sent["usage"]), "{name}");
+    assert_eq!(counted(answered.usage), tokens(&sent["usage"]), "{name}");
+    let ends = got["choices"].as_array().unwrap().iter().filter_map(|choice| choice["finish_reason"].as_str());
+    assert_eq!(answered.finishes, ends.collect(), "{name}");
     renamed(&sent) != got
 }
 

@@ -106,8 +106,10 @@ fn requests_and_answers_are_spliced() {
     let body =
         r#"{"model":"up","choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
     let mut out = String::new();
-    let usage = splice::answer(body.as_bytes(), "a", |error| classify(200, error), &mut out);
-    assert_eq!((out, usage), (body.replace("\"up\"", "\"a\""), Ok(Some(Usage { input: 3, ..Usage::default() }))));
+    let answered = splice::answer(body.as_bytes(), "a", |error| classify(200, error), &mut out).unwrap();
+    assert_eq!(out, body.replace("\"up\"", "\"a\""));
+    assert_eq!(answered.usage, Some(Usage { input: 3, ..Usage::default() }));
+    assert_eq!(answered.finishes.names(), "stop");
 }
 
 fn check_config(file: Value) -> Result<Config, Vec<String>> {

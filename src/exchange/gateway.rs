@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::access::{admit, identify};
 use super::account::{self, Accounts};
 use super::endpoint::{Asks, Endpoint, percent_decode};
+use super::images::images;
 use super::labels::Labels;
 use super::ledger::{Known, Ledger};
 use super::log::{self, Line};
@@ -321,6 +322,9 @@ impl Gateway {
         let asked = self.asked.get_or_insert_default();
         (asked.model, asked.stream) = (name.chars().take(MAX_TOLD).collect(), facts.stream);
         let question = question(&config, key.as_deref(), host, operation, &facts, &name)?;
+        if !config.log.is_empty() {
+            asked.images = images(&document);
+        }
         self.labels = Labels::of(&config, key.as_deref(), host, &document);
         (asked.found, asked.made_up) = (Some(question.asked.name.to_owned()), !question.asked.star.is_empty());
         let request = Request::new(host, &document, &question, &self.labels);

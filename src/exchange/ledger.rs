@@ -14,6 +14,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::record::{Used, attempts, tariff};
+use crate::answered::Finishes;
 use crate::chat::Usage;
 use crate::config::Config;
 use crate::error::Cause;
@@ -103,7 +104,9 @@ pub struct Tried {
     pub complete: bool,
     /// What the provider says that it took.
     pub usage: Option<Usage>,
-    /// What it had told of that before the answer's end.
+    /// Why the answer's choices ended.
+    pub finishes: Finishes,
+    /// What it had told of its usage before the answer's end.
     pub partial: Option<Usage>,
     /// About how many tokens of an answer were seen.
     pub said: u64,

@@ -122,6 +122,7 @@ fn fields(record: &Record, fields: &mut impl Fields) {
     fields.text(name::OUTCOME, outcome.name());
     fields.text(name::ERROR, cause.map_or("", |cause| cause.name()));
     fields.text(name::MODEL, &asked.model);
+    fields.count(name::IMAGES, asked.images);
     if let Some(key) = &asked.key {
         fields.text(name::KEY, &key.name);
         fields.text(name::TEAM, key.team.as_deref().unwrap_or_default());
@@ -132,6 +133,7 @@ fn fields(record: &Record, fields: &mut impl Fields) {
     let Some(last) = attempts.last() else { return };
     fields.text(name::PROVIDER, &last.tried.provider);
     fields.text(name::TARGET_MODEL, &last.tried.model);
+    fields.text(name::FINISH_REASON, &last.tried.finishes.names());
     fields.number(name::ATTEMPTS, attempts.len() as u64);
     fields.text(name::ATTEMPT_LOG, &attempt_log(attempts));
     fields.text(name::DROPPED, &last.tried.dropped.join(", "));

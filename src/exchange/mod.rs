@@ -17,6 +17,7 @@ mod fleet;
 mod gateway;
 mod headers;
 mod identity;
+mod images;
 mod labels;
 mod ledger;
 mod log;

@@ -35,6 +35,8 @@ pub struct Asked {
     pub passed: Vec<String>,
     /// Why the gateway itself refused it.
     pub refused: Option<Refusal>,
+    /// How many images are in its prompt, where a log tells.
+    pub images: u64,
     /// Tokens of its prompt by an estimate, as far as one was made.
     pub prompt: u64,
 }

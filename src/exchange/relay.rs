@@ -1,5 +1,6 @@
 //! A streamed answer on its way: the provider's bytes in, the client's bytes out, spliced or translated.
 
+use crate::answered::Finishes;
 use crate::chat::{Delta, Usage};
 use crate::clients::openai::StreamEncoder;
 use crate::clients::{Envelope, openai};
@@ -114,6 +115,14 @@ impl Relay {
         match &self.way {
             Way::Splice(_) => None,
             Way::Translate(translation) => translation.decoder.told(),
+        }
+    }
+
+    /// Why the answer's choices ended, those that have.
+    pub fn finishes(&self) -> Finishes {
+        match &self.way {
+            Way::Splice(stream) => stream.finishes(),
+            Way::Translate(translation) => translation.encoder.finishes(),
         }
     }
 

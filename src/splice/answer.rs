@@ -5,6 +5,7 @@ use super::patch::Patches;
 use super::request::literal;
 use super::stream::is_error;
 use super::usage::usage_of;
+use crate::answered::Answered;
 use crate::chat::Usage;
 use crate::dialect::vector::{Base64, is_vector};
 use crate::embedding::Encoding;
@@ -20,7 +21,7 @@ pub fn answer(
     model: &str,
     classify: impl FnOnce(Value<'_>) -> Error,
     out: &mut String,
-) -> Result<Option<Usage>, Error> {
+) -> Result<Answered, Error> {
     let document = Document::parse(body)
         .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
     let root = document.root();
@@ -39,9 +40,9 @@ pub fn answer(
         patches.replace(name.start()..name.end(), literal(model));
     }
     let id = root.get("id").and_then(Value::as_str).unwrap_or_default();
-    choices().for_each(|choice| mend_choice(choice, id.escaped(), &mut patches));
+    let finishes = choices().filter_map(|choice| mend_choice(choice, id.escaped(), &mut patches)).collect();
     patches.apply(document.text(), out);
-    Ok(usage_of(root))
+    Ok(Answered { usage: usage_of(root), finishes })
 }
 
 /// The same for an answer that is a list of something else than choices, in the member `result`.
@@ -119,7 +120,7 @@ mod tests {
     fn check(body: &str, expected: Result<(&str, Option<Usage>), Cause>) {
         let mut out = String::new();
         let result = answer(body.as_bytes(), "asked", |_| Error::new(Cause::Overloaded, "said so"), &mut out);
-        let result = result.map(|usage| (out.as_str(), usage)).map_err(|error| error.cause);
+        let result = result.map(|answered| (out.as_str(), answered.usage)).map_err(|error| error.cause);
         assert_eq!(result, expected, "{body}");
     }
 

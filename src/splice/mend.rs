@@ -45,13 +45,13 @@ pub(super) fn is_broken(choice: Value<'_>) -> bool {
         || choice.get("error").is_some_and(|error| error.kind() == Kind::Object)
 }
 
-/// Puts `finish_reason` of `choice` right. Whether it ended.
-fn mend_finish(choice: Value<'_>, called: bool, complete: bool, patches: &mut Patches) -> bool {
-    let Some(place) = choice.get("finish_reason") else { return false };
+/// Puts `finish_reason` of `choice` right. Why it ended, if it did.
+fn mend_finish(choice: Value<'_>, called: bool, complete: bool, patches: &mut Patches) -> Option<&'static str> {
+    let place = choice.get("finish_reason")?;
     let said = place.as_str().unwrap_or_default();
     let word = finish_word(&said, called);
-    let unsaid = complete.then_some(unsaid_finish(called));
-    match word.or(unsaid) {
+    let word = word.or(complete.then_some(unsaid_finish(called)));
+    match word {
         Some(word) if said == word => {}
         Some(word) => {
             let keep = !said.is_empty() && choice.get("native_finish_reason").is_none();
@@ -61,7 +61,7 @@ fn mend_finish(choice: Value<'_>, called: bool, complete: bool, patches: &mut Pa
         None if place.is_null() => {}
         None => patches.replace(place.start()..place.end(), "null"),
     }
-    word.is_some()
+    word
 }
 
 /// How an answer ended, if the provider does not say.
@@ -75,8 +75,8 @@ fn calls<'a>(choice: Value<'a>, said: &str) -> impl Iterator<Item = Value<'a>> {
     calls.filter(|call| call.members().next().is_some())
 }
 
-/// Puts a choice of a complete answer right. `id` is the answer's.
-pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
+/// Puts a choice of a complete answer right; `id` is the answer's. Why it ended, if it has a word for that.
+pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) -> Option<&'static str> {
     let mut called = false;
     mend_content(choice.get("message"), &mut Thoughts::default(), patches);
     for (index, call) in calls(choice, "message").enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn mend_choice(choice: Value<'_>, id: &str, patches: &mut Patches) {
             mend_arguments(function, true, patches);
         }
     }
-    mend_finish(choice, called, true, patches);
+    mend_finish(choice, called, true, patches)
 }
 
 /// Numbers of the thoughts within a content that is a list.
@@ -219,7 +219,8 @@ fn has_text(value: Option<Value<'_>>) -> bool {
 #[derive(Debug)]
 pub(super) struct Choice {
     pub number: u64,
-    pub finished: bool,
+    /// Why it ended, once it has.
+    pub finish: Option<&'static str>,
     thoughts: Thoughts,
     calls: Vec<Call>,
 }
@@ -236,7 +237,7 @@ struct Call {
 
 impl Choice {
     pub fn new(number: u64) -> Self {
-        Self { number, finished: false, thoughts: Thoughts::default(), calls: Vec::new() }
+        Self { number, finish: None, thoughts: Thoughts::default(), calls: Vec::new() }
     }
 
     /// Takes the next piece of it, from a chunk of the answer with this `id`.
@@ -251,7 +252,8 @@ impl Choice {
         for call in calls(choice, "delta") {
             self.call(call, id, last, patches);
         }
-        self.finished |= mend_finish(choice, !self.calls.is_empty(), false, patches);
+        let finish = mend_finish(choice, !self.calls.is_empty(), false, patches);
+        self.finish = self.finish.or(finish);
     }
 
     /// The calls that were left without arguments, by number: to be told before the choice ends.

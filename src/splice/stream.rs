@@ -7,6 +7,7 @@ use super::patch::Patches;
 use super::repeat::{Pattern, texts};
 use super::request::literal;
 use super::usage::{tier, usage};
+use crate::answered::Finishes;
 use crate::chat::{ServiceTier, Usage};
 use crate::error::Error;
 use crate::frame::sse::{Decoder, Frame};
@@ -108,6 +109,11 @@ impl Stream {
     /// What the answer took, as far as the provider has said.
     pub fn usage(&self) -> Option<Usage> {
         Some(Usage { tier: self.watched.tier, ..self.watched.usage? })
+    }
+
+    /// Why its choices ended, those that have.
+    pub fn finishes(&self) -> Finishes {
+        self.watched.choices.iter().filter_map(|choice| choice.finish).collect()
     }
 
     /// Whether the provider has said that this was all.
@@ -269,9 +275,9 @@ impl Watched {
         let Some(choice) = self.choices.get_mut(known.unwrap_or(last)).filter(|choice| choice.number == number) else {
             return;
         };
-        let had_finished = choice.finished;
+        let had_finished = choice.finish.is_some();
         choice.take(value, id, patches);
-        if choice.finished && !had_finished {
+        if choice.finish.is_some() && !had_finished {
             self.content = true;
             write_bare(&self.head, model, choice, out);
         }
@@ -279,16 +285,17 @@ impl Watched {
 
     /// Whether every choice has come to its end.
     fn is_finished(&self) -> bool {
-        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished)
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some())
     }
 
     /// Ends the choices that the provider has not, though it says that it is done: as OpenRouter and Snowflake do.
     fn finish(&mut self, model: &str, out: &mut String) {
-        for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
+        for choice in self.choices.iter_mut().filter(|choice| choice.finish.is_none()) {
             write_bare(&self.head, model, choice, out);
-            choice.finished = true;
+            let finish = choice.unsaid_finish();
+            choice.finish = Some(finish);
             let nothing = if self.is_text { r#""text":"""# } else { r#""delta":{}"# };
-            write_chunk(&self.head, model, choice.number, nothing, &literal(choice.unsaid_finish()), out);
+            write_chunk(&self.head, model, choice.number, nothing, &literal(finish), out);
         }
     }
 }

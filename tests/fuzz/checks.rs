@@ -193,11 +193,11 @@ fn classify(error: Node<'_>) -> Error {
 /// A spliced answer is JSON, with what was there before.
 pub fn splice_answer(bytes: &[u8]) {
     let mut out = String::new();
-    let usage = splice::answer(bytes, "asked", classify, &mut out);
-    let Ok(usage) = usage else { return };
+    let answered = splice::answer(bytes, "asked", classify, &mut out);
+    let Ok(answered) = answered else { return };
     let document = Document::parse(out.as_bytes()).unwrap();
     assert!(document.root().get("model").and_then(Node::as_str).is_none_or(|model| model == "asked"));
-    let parts = usage.unwrap_or_default();
+    let parts = answered.usage.unwrap_or_default();
     assert!(parts.cached <= parts.input && parts.reasoning <= parts.output);
 }
 

@@ -1,6 +1,7 @@
 //! Writing a complete answer.
 
 use super::{citations, logprobs, produced};
+use crate::answered::Finishes;
 use crate::chat::{Answer, Arguments, Choice, Finish, FinishReason, Part, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
@@ -27,6 +28,16 @@ pub fn answer(answer: &Answer<'_>, envelope: &Envelope<'_>, out: &mut String) {
         }
         w.field_some("service_tier", &answer.service_tier.as_ref());
     });
+}
+
+/// Why the choices of `answer` ended, as the client is told.
+pub fn finishes(answer: &Answer<'_>) -> Finishes {
+    answer.choices.iter().map(|choice| finish_reason(&choice.finish, called(&choice.parts))).collect()
+}
+
+/// Whether there is a tool call among them.
+fn called(parts: &[Part<'_>]) -> bool {
+    parts.iter().any(|part| matches!(part, Part::ToolCall(_)))
 }
 
 /// OpenAI's word for why an answer ended. Clients run tools only at `tool_calls`, and look for calls only there; but an
@@ -73,7 +84,7 @@ impl Write for Usd {
 
 fn write_choice(index: u32, choice: &Choice<'_>, answer: &Answer<'_>, envelope: &Envelope<'_>, w: &mut Writer<'_>) {
     let parts = choice.parts.as_slice();
-    let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let called = called(parts);
     let text = Joined { parts, text: |part| if let Part::Text(text) = part { Some(&text.text) } else { None } };
     let refusal = Joined { parts, text: |part| if let Part::Refusal(text) = part { Some(text) } else { None } };
     let thought = Joined { parts, text: |part| if let Part::Thinking { text, .. } = part { Some(text) } else { None } };

@@ -19,7 +19,7 @@ mod stream;
 mod thinking;
 mod tools;
 
-pub use self::answer::answer;
+pub use self::answer::{answer, finishes};
 pub use self::embeddings::{embeddings, embeddings_encoding, embeddings_request};
 pub use self::error::{error_body, error_event};
 pub use self::models::{model, models};

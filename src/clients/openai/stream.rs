@@ -2,6 +2,7 @@
 
 use super::answer::{finish_reason, write_usage};
 use super::{citations, logprobs, produced};
+use crate::answered::Finishes;
 use crate::chat::{Delta, Usage};
 use crate::clients::Envelope;
 use crate::dialect::signed_id;
@@ -39,6 +40,8 @@ struct Choice {
     /// Whether a chunk of it went out.
     begun: bool,
     called: bool,
+    /// Why it ended, once it has.
+    finish: Option<&'static str>,
     /// Images so far.
     images: u64,
     /// Calls of which no argument came yet.
@@ -96,6 +99,11 @@ impl StreamEncoder {
         out.push_str("data: [DONE]\n\n");
     }
 
+    /// Why its choices ended, those that have.
+    pub fn finishes(&self) -> Finishes {
+        self.choices.iter().filter_map(|choice| choice.finish).collect()
+    }
+
     fn chunk(&mut self, number: u32, delta: &Delta<'_>, out: &mut String) {
         let index = match self.choices.iter().position(|choice| choice.number == number) {
             Some(index) => index,
@@ -145,7 +153,9 @@ fn write_chunk(frame: (&str, &str, &str), choice: &mut Choice, delta: &Delta<'_>
         }
         match delta {
             Delta::Finish(finish) => {
-                w.field("finish_reason", finish_reason(finish, choice.called));
+                let reason = finish_reason(finish, choice.called);
+                choice.finish = Some(reason);
+                w.field("finish_reason", reason);
                 w.field("native_finish_reason", &finish.native);
             }
             _ => w.field("finish_reason", &None::<bool>),

@@ -10,6 +10,7 @@ use super::super::retry_after::retry_after;
 use super::super::step::{Host, Step};
 use super::super::verdict;
 use super::{Attempt, Course, Phase};
+use crate::answered::Answered;
 use crate::chat::Usage;
 use crate::clients::{Envelope, openai};
 use crate::dialect::Operation;
@@ -152,7 +153,7 @@ impl Attempt {
             let credentials = self.upstream.credentials();
             credentials.judge((host, &self.ledger), &course.hop, course.key, error.cause, None, &mut step);
             step.body = Some(out);
-            self.note_answer(&course, &mut relay);
+            self.note_answer(&course, &mut relay, end);
             self.note(&course, |tried| tried.end(host.now(), Err(error.cause)));
             return step;
         }
@@ -162,7 +163,7 @@ impl Attempt {
 
     fn go_on(&mut self, host: &dyn Host, mut course: Course, mut relay: Box<Relay>, mut step: Step, end: bool) -> Step {
         // As soon as it is known: a client may leave at `[DONE]`, before the provider ends.
-        let usage = self.note_answer(&course, &mut relay);
+        let usage = self.note_answer(&course, &mut relay, end);
         course.tokens = usage.map_or(course.tokens, |usage| usage.output);
         if end {
             self.succeeded(host, &course, &mut step);
@@ -172,13 +173,16 @@ impl Attempt {
         step
     }
 
-    /// Writes down what is known of the answer by now.
-    fn note_answer(&mut self, course: &Course, relay: &mut Relay) -> Option<Usage> {
+    /// Writes down what is known of the answer by now; `end`: no more of it comes.
+    fn note_answer(&mut self, course: &Course, relay: &mut Relay, end: bool) -> Option<Usage> {
         let (usage, partial) = (relay.new_usage(), relay.partial());
         let (said, complete) = (relay.said(), relay.is_complete());
+        // They come with the last pieces.
+        let finishes = (end || complete || usage.is_some()).then(|| relay.finishes());
         self.note(course, |tried| {
             tried.usage = usage.or(tried.usage);
             tried.partial = partial;
+            tried.finishes = finishes.unwrap_or(tried.finishes);
             tried.first.get_or_insert(course.first);
             (tried.said, tried.complete) = (said, complete);
         });
@@ -199,12 +203,12 @@ impl Attempt {
         }
         let mut out = String::with_capacity(body.len() + 256);
         match self.translate(&course, body, &mut out) {
-            Ok(usage) => {
+            Ok(Answered { usage, finishes }) => {
                 let mut step = course.answered(self.upstream.name());
                 step.set("content-type", "application/json");
                 step.set("content-length", out.len().to_string());
                 step.body = Some(out);
-                self.note(&course, |tried| tried.usage = usage);
+                self.note(&course, |tried| (tried.usage, tried.finishes) = (usage, finishes));
                 (course.first, course.tokens) = (host.now(), 0);
                 self.succeeded(host, &course, &mut step);
                 step
@@ -213,7 +217,7 @@ impl Attempt {
         }
     }
 
-    fn translate(&self, course: &Course, body: &[u8], out: &mut String) -> Result<Option<Usage>, Error> {
+    fn translate(&self, course: &Course, body: &[u8], out: &mut String) -> Result<Answered, Error> {
         let kind = self.upstream.kind();
         if course.plan.stream {
             // Some providers answer a request for a stream with an error, as JSON in a 200.
@@ -225,12 +229,12 @@ impl Attempt {
             ));
         }
         if course.plan.operation == Operation::Embeddings {
-            return embeddings(kind, course, body, out);
+            return embeddings(kind, course, body, out).map(without_end);
         }
         match kind.speech_to(&course.hop.model) {
             Speech::OpenAi if !course.plan.operation.streams() => {
                 let result = course.plan.operation.result();
-                splice::list(body, result, &course.plan.model, |error| classify(kind, error), out)
+                splice::list(body, result, &course.plan.model, |error| classify(kind, error), out).map(without_end)
             }
             Speech::OpenAi => splice::answer(body, &course.plan.model, |error| classify(kind, error), out),
             Speech::Native(translator) => {
@@ -238,7 +242,7 @@ impl Attempt {
                     .map_err(|invalid| Error::bad_answer(format!("the provider's answer is not JSON: {invalid}")))?;
                 let answer = translator.answer(&document)?;
                 openai::answer(&answer, &course.envelope(), out);
-                Ok(answer.usage)
+                Ok(Answered { usage: answer.usage, finishes: openai::finishes(&answer) })
             }
         }
     }
@@ -326,6 +330,11 @@ impl Course {
             step.set("x-gateway-dropped", self.dropped.join(", "));
         }
     }
+}
+
+/// Of what is no text there is no reason to end.
+fn without_end(usage: Option<Usage>) -> Answered {
+    Answered { usage, ..Answered::default() }
 }
 
 fn embeddings(kind: &dyn Kind, course: &Course, body: &[u8], out: &mut String) -> Result<Option<Usage>, Error> {

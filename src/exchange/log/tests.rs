@@ -36,9 +36,17 @@ fn record(config: &Config) -> Record {
         ended: Some((1813, Ok(()))),
         usage: Some(Usage { tier: ServiceTier::Flex, ..usage }),
         dropped: vec!["seed".into(), "messages[].name".into()],
+        finishes: ["length"].into_iter().collect(),
         ..Tried::default()
     };
-    let asked = Asked { began: 990, stream: true, model: "m".into(), passed: vec!["soft".into()], ..Asked::default() };
+    let asked = Asked {
+        began: 990,
+        stream: true,
+        model: "m".into(),
+        images: 2,
+        passed: vec!["soft".into()],
+        ..Asked::default()
+    };
     Record::new(config, asked, vec![first, last], None, 1900)
 }
 
@@ -62,7 +70,7 @@ fn a_record_tells_every_attempt_and_what_all_of_them_used() {
         .iter()
         .map(|(name, value)| format!("{}={}", name.trim_start_matches("gateway."), String::from_utf8_lossy(value)))
         .collect();
-    let expected = "stream=true|outcome=ok|model=m|limit=soft|provider=b|target_model=nobody's|attempts=2|\
+    let expected = "stream=true|outcome=ok|model=m|images=2|limit=soft|provider=b|target_model=nobody's|finish_reason=length|attempts=2|\
         attempt_log=a:timeout:512ms b:ok:301ms|dropped=seed, messages[].name|first_token_ms=710|input_tokens=9|\
         output_tokens=3|cached_tokens=4|cache_write_tokens=2|cache_write_1h_tokens=2|service_tier=flex|unpriced=true";
     assert_eq!(told.join("|"), expected);
@@ -123,6 +131,6 @@ fn nothing_is_written_that_nobody_reads() {
     assert_eq!(told(json!("off"), false), (false, 0, false));
     assert_eq!(told(json!(["stdout", "/log"]), false), (true, 0, false));
     assert_eq!(told(json!("/log"), true), (true, 3, false));
-    assert_eq!(told(json!("properties"), true), (false, 17, true));
-    assert_eq!(told(json!(["stdout", {"otlp": "http://c"}]), false), (true, 17, true));
+    assert_eq!(told(json!("properties"), true), (false, 19, true));
+    assert_eq!(told(json!(["stdout", {"otlp": "http://c"}]), false), (true, 19, true));
 }
