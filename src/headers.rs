@@ -93,12 +93,14 @@ impl Headers {
         Some(values.fold(first, |joined, value| joined + "," + &text(value)))
     }
 
-    /// The names for which `which` holds.
-    pub fn into_names(self, mut which: impl FnMut(&[u8]) -> bool) -> Names {
+    /// The names for which `which` holds, of name and value.
+    pub fn into_names(self, mut which: impl FnMut(&[u8], &[u8]) -> bool) -> Names {
         let (all, text) = self.spans();
         let before = self.map.len() - text.len();
         let mut spans = Vec::with_capacity(all.size_hint().0);
-        spans.extend(all.filter(|span| which(span.name(text))).map(|span| (before + span.at, span.name)));
+        spans.extend(
+            all.filter(|span| which(span.name(text), span.value(text))).map(|span| (before + span.at, span.name)),
+        );
         Names { text: self.map, spans }
     }
 }
@@ -280,12 +282,12 @@ mod tests {
     #[test]
     fn names_are_chosen_in_order() {
         let headers: Headers = [("a", "1"), ("bc", "2"), ("d", "3"), ("bc", "4")].into_iter().collect();
-        let mut names = headers.clone().into_names(|name| name != b"a");
+        let mut names = headers.clone().into_names(|name, _| name != b"a");
         assert_eq!(names, ["bc", "d", "bc"].iter().collect());
         names.push(b"e");
-        names.extend(&headers.into_names(|name| name == b"a"));
+        names.extend(&headers.into_names(|name, _| name == b"a"));
         assert_eq!((names.is_empty(), format!("{names:?}").as_str()), (false, r#"["bc", "d", "bc", "e", "a"]"#));
-        assert!(Names::default().is_empty() && Headers::default().into_names(|_| true).is_empty());
+        assert!(Names::default().is_empty() && Headers::default().into_names(|_, _| true).is_empty());
     }
 
     #[test]

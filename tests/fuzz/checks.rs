@@ -127,7 +127,7 @@ pub fn headers(bytes: &[u8]) {
         assert_eq!(read.get(text).unwrap(), String::from_utf8_lossy(&values.join(&b',')));
         assert_eq!(read.first(text).unwrap(), String::from_utf8_lossy(values[0]));
     }
-    let (even, odd) = (read.clone().into_names(|it| it.len() % 2 == 0), read.into_names(|it| it.len() % 2 == 1));
+    let (even, odd) = (read.clone().into_names(|it, _| it.len() % 2 == 0), read.into_names(|it, _| it.len() % 2 == 1));
     assert_eq!(even.iter().count() + odd.iter().count(), count);
 }
 

@@ -167,7 +167,7 @@ impl Attempt {
                 // All of them afresh: what an attempt before this one set, its credential among it, is still there.
                 let headers = host.headers();
                 course.id = ["chatcmpl-", &headers.first("x-request-id").unwrap_or_default()].concat();
-                step.drop = not_to_provider(headers, &self.upstream.forward_headers);
+                step.drop = not_to_provider(headers, &self.upstream.forward_headers, &mut step.headers);
                 if !course.dropped.is_empty() {
                     self.note(&course, |tried| tried.dropped.clone_from(&course.dropped));
                 }
