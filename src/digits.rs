@@ -16,9 +16,9 @@ impl Digits {
         digits
     }
 
-    /// Those of `number` with its last `places` as decimal places, without needless zeros.
+    /// Those of `number` with its last `places`, 19 at most, as decimal places, without needless zeros.
     pub fn of_decimal(number: u64, places: u32) -> Self {
-        let unit = 10_u64.pow(places);
+        let unit = 10_u64.saturating_pow(places);
         let (mut rest, mut left) = (number % unit, places);
         let mut digits = Self::none();
         if rest != 0 {

@@ -244,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn payloads_are_of_models_and_keys_that_there_can_be() {
+        let payloads =
+            json!({"log": "/p", "models": ["m", "alias", "m*", "x/of-a-pattern", "*/y"], "keys": ["of-a-token"]});
+        let target = json!([{"provider": "a", "model": "*"}]);
+        let models = json!({"m": {"targets": [{"provider": "a"}], "aliases": ["alias"]}, "x/*": {"targets": target}});
+        let jwt = json!({"jwt": [{"issuer": "https://login.acme.test", "audiences": ["a"], "jwks": "{\"keys\":[]}"}]});
+        let checked = check(json!({"payloads": payloads, "models": models, "keys": [], "auth": jwt}));
+        assert!(!checked.is_err_and(|mistakes| mistakes.iter().any(|(path, _)| path.starts_with("payloads"))));
+    }
+
+    #[test]
     fn mistakes_are_told_with_a_remedy() {
         let payloads = |more: Value| {
             let mut payloads = json!({"log": "/p"});
@@ -278,6 +289,7 @@ mod tests {
                 "lets them",
             ),
             (payloads(json!({"keys": ["a"]})), "payloads.keys[0]", "no key `a`"),
+            (payloads(json!({"models": ["m*", "nobody's"]})), "payloads.models[1]", "no model `nobody's`"),
             (payloads(json!({"max_bytes": "2MiB"})), "payloads.max_bytes", "`1MiB`"),
             (payloads(json!({"redact": [{"pattern": "("}]})), "payloads.redact[0].pattern", "not a regular"),
             (payloads(json!({"redact": [{"pattern": "a*"}]})), "payloads.redact[0].pattern", "everywhere"),

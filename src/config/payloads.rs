@@ -90,9 +90,20 @@ impl Check<'_> {
         if max_bytes > MAX_BYTES || max_bytes == Bytes(0) {
             self.mistake("payloads.max_bytes", format!("expected between `1B` and `{MAX_BYTES}`"));
         }
+        let models = self.file.models.iter().flat_map(|(name, model)| model.aliases.iter().chain([name]));
+        let models: Vec<&String> = models.collect();
+        // What is under a pattern of configuration can be meant by a name of its own.
+        let is_known =
+            |one: &str, name: &str| glob(one, name) || glob(name, one) || one.contains('*') && name.contains('*');
+        for (index, model) in file.models.iter().flatten().enumerate() {
+            if !models.iter().any(|name| is_known(model, name)) {
+                self.mistake(format!("payloads.models[{index}]"), format!("there is no model `{model}`"));
+            }
+        }
         let known: Vec<&str> = self.file.keys.iter().flatten().map(|key| key.name.as_str()).collect();
         for (index, key) in file.keys.iter().flatten().enumerate() {
-            if !known.iter().any(|name| glob(key, name)) {
+            // Tokens and certificates bring names that nobody has written down.
+            if self.file.auth.is_default() && !known.iter().any(|name| glob(key, name)) {
                 self.mistake(format!("payloads.keys[{index}]"), format!("there is no key `{key}`"));
             }
         }
