@@ -206,6 +206,25 @@ fn requests_are_counted_and_each_statistic_is_defined_once() {
 }
 
 #[test]
+fn what_is_not_counted_yet_is_counted_by_the_next_tick_and_before_the_end() {
+    let Some(mut wasm) = wasm() else { return };
+    let counted = |wasm: &Wasm| {
+        let requests = wasm.statistics().iter().filter(|(name, _)| name.contains("model_gateway_requests_total;"));
+        requests.map(|(_, count)| count).sum::<u64>()
+    };
+    // It stays under way.
+    wasm.open("gateway");
+    let later: [fn(&mut Wasm); 2] = [|wasm| wasm.tick("gateway"), |wasm| wasm.give_up("gateway")];
+    for (before, later) in (0..).zip(later) {
+        let script = Script::chat("o-a", false, false).answered([Kind::OpenAi.good(false)]);
+        assert_eq!(run(&mut wasm, &script).status, 200);
+        assert_eq!(counted(&wasm), before);
+        later(&mut wasm);
+        assert_eq!(counted(&wasm), before + 1);
+    }
+}
+
+#[test]
 fn a_request_may_end_with_trailers() {
     let Some(mut wasm) = wasm() else { return };
     for root in ["gateway", "single"] {

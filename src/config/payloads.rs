@@ -83,6 +83,19 @@ impl Payloads {
     }
 }
 
+/// Whether there can be a name that both patterns describe. Between their first and last `*` there is room for anything, so where both have one
+/// only what stands before and behind has to agree.
+fn can_meet(one: &str, other: &str) -> bool {
+    let ends = |pattern: &str| Some((pattern.split_once('*')?.0.to_owned(), pattern.rsplit_once('*')?.1.to_owned()));
+    match (ends(one), ends(other)) {
+        (Some((begin, end)), Some((other_begin, other_end))) => {
+            (begin.starts_with(&other_begin) || other_begin.starts_with(&begin))
+                && (end.ends_with(&other_end) || other_end.ends_with(&end))
+        }
+        _ => glob(one, other) || glob(other, one),
+    }
+}
+
 impl Check<'_> {
     pub(super) fn payloads(&mut self) -> Option<Payloads> {
         let file = self.file.payloads.as_ref()?;
@@ -92,11 +105,8 @@ impl Check<'_> {
         }
         let models = self.file.models.iter().flat_map(|(name, model)| model.aliases.iter().chain([name]));
         let models: Vec<&String> = models.collect();
-        // What is under a pattern of configuration can be meant by a name of its own.
-        let is_known =
-            |one: &str, name: &str| glob(one, name) || glob(name, one) || one.contains('*') && name.contains('*');
         for (index, model) in file.models.iter().flatten().enumerate() {
-            if !models.iter().any(|name| is_known(model, name)) {
+            if !models.iter().any(|name| can_meet(model, name)) {
                 self.mistake(format!("payloads.models[{index}]"), format!("there is no model `{model}`"));
             }
         }

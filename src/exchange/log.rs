@@ -58,13 +58,9 @@ impl Line {
         let went_well = record.is_some_and(|record| record.outcome == Outcome::Ok);
         let details = if went_well { None } else { property(DETAILS) }.unwrap_or_default();
         let mut members = Members(String::with_capacity(USUAL_BYTES));
+        members.quoted(&String::from_utf8_lossy(&details));
         // Of the first value the opening quote is Envoy's.
-        if details.is_empty() {
-            members.0.push('"');
-        } else {
-            members.quoted(&String::from_utf8_lossy(&details));
-            members.0.remove(0);
-        }
+        members.0.remove(0);
         members.0.push(',');
         if let Some(record) = record {
             fields(record, &mut members);

@@ -109,6 +109,16 @@ impl Wasm {
         if good == 1 { Ok(()) } else { Err(self.store.data().log.join("\n")) }
     }
 
+    /// Time passes for this root.
+    pub fn tick(&mut self, root: &str) {
+        self.call::<_, ()>("proxy_on_tick", self.roots[root]);
+    }
+
+    /// Envoy gives this root up.
+    pub fn give_up(&mut self, root: &str) {
+        assert_eq!(self.call::<_, i32>("proxy_on_done", self.roots[root]), 1);
+    }
+
     /// What it has cost so far: calls of the host by name, and where [`meter::metered`] made the module, instructions of each
     /// function.
     pub fn cost(&self) -> (BTreeMap<&'static str, u64>, Vec<u64>) {

@@ -53,6 +53,7 @@ fn tags(render: &Render<'_>) -> Vec<Value> {
         }}),
         text("gen_ai.request.model", names::log::MODEL),
         text("gen_ai.response.model", names::log::TARGET_MODEL),
+        // A list by OpenTelemetry; Envoy's tags have one value each.
         text("gen_ai.response.finish_reasons", names::log::FINISH_REASON),
         number("gen_ai.usage.input_tokens", names::log::INPUT_TOKENS),
         number("gen_ai.usage.output_tokens", names::log::OUTPUT_TOKENS),
